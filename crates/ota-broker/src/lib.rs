@@ -1,0 +1,1 @@
+//! The MQTT broker of the embedded host: device login, server-side subscriptions, presence.

@@ -1,0 +1,107 @@
+//! Every number the product promises or refuses by, with its source.
+//!
+//! "Rn" is the rule of `docs/rules.md`; "vendor" is the newer console document, "API" the cloud API reference.
+//! Lengths are counted in Unicode code points (one Chinese character counts as one); MB and KB are binary.
+
+/// Custom modules of a product (API, R9).
+pub const MODULES_PER_PRODUCT_MAX: usize = 10;
+/// Characters of a module name (vendor, R1).
+pub const MODULE_NAME_LEN_MAX: usize = 64;
+/// Characters of a module alias (vendor, R5).
+pub const MODULE_ALIAS_LEN_MIN: usize = 4;
+/// Characters of a module alias (vendor, R5).
+pub const MODULE_ALIAS_LEN_MAX: usize = 64;
+/// Characters of a description of a module or package (vendor, R6, R26).
+pub const DESCRIPTION_LEN_MAX: usize = 100;
+
+/// Packages of one account (vendor, R11).
+pub const PACKAGES_MAX: usize = 500;
+/// Bytes of a package file: 1,000 MB exactly (vendor, R12).
+pub const PACKAGE_BYTES_MAX: u64 = 1_000 * 1024 * 1024;
+/// Characters of a package name (vendor, R16).
+pub const PACKAGE_NAME_LEN_MAX: usize = 40;
+/// Characters of a version (vendor, R20).
+pub const VERSION_LEN_MAX: usize = 64;
+/// File suffixes of a package, lower case only (vendor, R13, R14).
+pub const PACKAGE_SUFFIXES: [&str; 6] = ["bin", "tar", "gz", "tar.gz", "zip", "gzip"];
+/// Characters of the free text handed to devices as `_package_udi` (cloud API, later).
+pub const UDI_LEN_MAX: usize = 4_096;
+/// How long an upload waits for its package before it is collected: 60 minutes (API, R30).
+pub const UPLOAD_LIFE_MINUTES: u16 = 60;
+/// Characters of an uploaded file's name. Ours: what common file systems allow.
+pub const FILE_NAME_LEN_MAX: usize = 255;
+
+/// Test devices of one verification (API, R44).
+pub const VERIFY_DEVICES_MAX: usize = 10;
+/// Named devices of one batch request (API, R65).
+pub const BATCH_DEVICES_MAX: usize = 200;
+/// Source versions of one batch (API, R59).
+pub const SOURCE_VERSIONS_MAX: usize = 10;
+/// Pushes per minute of a batch (vendor, R81).
+pub const PUSH_PER_MINUTE_MIN: u32 = 10;
+/// Pushes per minute of a batch (vendor, R81); also the default (API).
+pub const PUSH_PER_MINUTE_MAX: u32 = 1_000;
+/// Minutes until an upgrade that began fails (vendor, R84).
+pub const TIMEOUT_MINUTES_MAX: u16 = 1_440;
+/// Minutes between a failure and the next attempt (vendor, R82).
+pub const RETRY_AFTER_MINUTES: [u16; 5] = [0, 10, 30, 60, 1_440];
+/// How many times an upgrade may be tried again (vendor, R83).
+pub const RETRY_COUNTS: [u8; 3] = [1, 2, 5];
+/// Tags of one batch (cloud API, R86).
+pub const TAGS_MAX: usize = 10;
+/// Characters of a tag key (cloud API, R86).
+pub const TAG_KEY_LEN_MAX: usize = 30;
+/// Characters of a tag value (cloud API, R86).
+pub const TAG_VALUE_LEN_MAX: usize = 1_024;
+/// Characters of all tags of a batch together (cloud API, R86).
+pub const TAGS_LEN_MAX: usize = 4_096;
+
+/// Characters of a device name (API).
+pub const DEVICE_NAME_LEN_MIN: usize = 4;
+/// Characters of a device name (API).
+pub const DEVICE_NAME_LEN_MAX: usize = 32;
+/// Characters of a product key (vendor's device source).
+pub const PRODUCT_KEY_LEN_MAX: usize = 20;
+/// Characters of a product name, a Chinese character counting two (API).
+pub const PRODUCT_NAME_LEN_MIN: usize = 4;
+/// Characters of a product name, a Chinese character counting two (API).
+pub const PRODUCT_NAME_LEN_MAX: usize = 30;
+/// Products of one account. Ours: the catalogue of products is one value of the store (256 KiB).
+pub const PRODUCTS_MAX: usize = 1_000;
+/// Devices registered by one request. Ours: keeps a request's work to a handful of shards.
+pub const REGISTER_DEVICES_MAX: usize = 1_000;
+/// Module versions kept for one device: its modules and `default`.
+pub const DEVICE_MODULES_MAX: usize = MODULES_PER_PRODUCT_MAX + 1;
+/// Characters of a device's `desc` that are kept. Ours: devices send whole log lines.
+pub const TASK_DESC_LEN_MAX: usize = 256;
+/// Bytes of a message from a device (vendor's limits page: 256 KB).
+pub const DEVICE_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Characters of a message id that is echoed. Ours; the documents say 0..4294967295.
+pub const MESSAGE_ID_LEN_MAX: usize = 64;
+
+/// Characters of the client id's part before the first `|` that is signed (vendor: 64).
+pub const CLIENT_ID_LEN_MAX: usize = 64;
+
+/// How long a download URL lives: 24 h (vendor, R160).
+pub const URL_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
+/// Bytes of the path and query of a download URL, exclusive (device SDKs' buffer).
+pub const URL_PATH_LEN_MAX: usize = 256;
+
+/// How long after connecting a device may stay silent before it is pushed to. A device that has just rebooted into
+/// the new image needs the time to say so, or it would be told to upgrade again (the documents leave the wait open).
+pub const SETTLE_MS: u64 = 5_000;
+/// How long a push may take from the moment its rate token was granted to its publishing. A dispatcher that is
+/// slower gives the push up, and the rate window is longer than a minute by as much: so no 60 s window ever sees
+/// more than the rate, whenever the publishing happened within the grant (R93).
+pub const PUSH_GRANT_MS: u64 = 5_000;
+/// The rate window: one minute (R93).
+pub const RATE_WINDOW_MS: u64 = 60_000;
+
+/// Items of one page of a list, unless the request asks for fewer (API: 100 to 200).
+pub const PAGE_SIZE_MAX: usize = 200;
+/// Items of one page of a list when the request does not say.
+pub const PAGE_SIZE_DEFAULT: usize = 50;
+/// Bytes of a JSON request body. Ours: 200 device names and ten long tags fit many times over.
+pub const JSON_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Characters of an `Idempotency-Key` header (the IETF draft leaves it open).
+pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 128;

@@ -1,0 +1,1 @@
+//! Runs the functions in one process: HTTP, cron and MQTT triggers, key-value on SQLite.

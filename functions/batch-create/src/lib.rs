@@ -1,0 +1,1 @@
+//! Upgrade batches: create, query, cancel.

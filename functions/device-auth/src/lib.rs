@@ -1,0 +1,1 @@
+//! Decides which device may log in to the broker.

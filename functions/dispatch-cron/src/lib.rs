@@ -1,0 +1,1 @@
+//! The cron trigger's shim: one POST to dispatch.

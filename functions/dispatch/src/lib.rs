@@ -1,0 +1,1 @@
+//! Plans and performs what the clock asks for: expand, push, expire, record.

@@ -1,0 +1,1 @@
+//! The MQTT trigger's shim: one POST per message to progress-webhook.

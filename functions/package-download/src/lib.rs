@@ -1,0 +1,1 @@
+//! Package bytes for devices, by short signed URL.

@@ -1,0 +1,1 @@
+//! Upgrade packages: streaming uploads, validation, listing.

@@ -1,0 +1,1 @@
+//! Device reports coming in over HTTP.
