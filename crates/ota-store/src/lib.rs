@@ -1,1 +1,31 @@
-//! Core values in a key-value store: keys, records, shards, bounded read-decide-swap.
+//! Core values in a key-value store.
+//!
+//! The engines this runs on give get, set, delete, increment and a compare-and-swap on **one** key; there are no
+//! transactions and no listing by prefix. So whatever a rule must keep consistent sits in one value, a fleet is a set of
+//! shards with some dozens of devices each, and every change is "read, decide, swap, try again a bounded number of
+//! times" ([`transact`]).
+//!
+//! [`kv`] is the port an engine's adapter fills in, [`memory`] the adapter for tests, [`keys`] the whole key schema.
+
+pub mod batches;
+pub mod blobs;
+pub mod check;
+pub mod claim;
+pub mod devices;
+pub mod keys;
+pub mod kv;
+pub mod log;
+pub mod memory;
+pub mod packages;
+pub mod products;
+pub mod record;
+pub mod shard;
+pub mod shards;
+pub mod transact;
+pub mod work;
+
+#[cfg(test)]
+mod testing;
+
+pub use self::kv::{Kv, KvError, Swap};
+pub use self::transact::StoreError;

@@ -1,0 +1,139 @@
+//! Devices: registering, finding and changing one.
+
+use ota_core::device::{Device, DeviceError, DeviceSecret};
+use ota_core::ids::{DeviceName, DeviceRef, ProductKey};
+use ota_core::time::Timestamp;
+
+use crate::kv::Kv;
+use crate::record::Corrupt;
+use crate::shard::{Brief, DEVICES_MAX, hash};
+use crate::shards;
+use crate::transact::{Change, StoreError};
+
+/// A device to register.
+#[derive(Clone, Debug)]
+pub struct NewDevice {
+    /// Its name.
+    pub name: DeviceName,
+    /// The secret it brings along; one is made otherwise.
+    pub secret: Option<DeviceSecret>,
+    /// The secret it gets if it brings none.
+    pub made_secret: DeviceSecret,
+}
+
+/// Returns a device and what its task's batch asks of it; `None` if there is no such device or product.
+///
+/// # Errors
+/// The store's.
+pub async fn find(
+    kv: &impl Kv,
+    device: &DeviceRef,
+    now: Timestamp,
+) -> Result<Option<(Device, Option<Brief>)>, StoreError> {
+    let Some((at, shard)) = shards::load_for(kv, &device.product_key, &device.device_name, now).await? else {
+        return Ok(None);
+    };
+    let corrupt = |source| StoreError::Corrupt { key: crate::keys::shard(&device.product_key, at), source };
+    let found = shard.get(&device.device_name).map_err(corrupt)?;
+    Ok(found.map(|found| {
+        let brief = found.task.as_ref().and_then(|task| shard.brief(task.batch_id)).cloned();
+        (found, brief)
+    }))
+}
+
+/// Changes a device; `None` if there is no such device or product.
+///
+/// `decide` is given the device and what its task's batch asks of it, if it has a task. It changes the device in place
+/// and answers whether to store the change; it may run several times.
+///
+/// # Errors
+/// The store's.
+pub async fn update<T>(
+    kv: &impl Kv,
+    device: &DeviceRef,
+    now: Timestamp,
+    mut decide: impl FnMut(&mut Device, Option<&Brief>) -> (bool, T),
+) -> Result<Option<T>, StoreError> {
+    let found =
+        shards::update_for(kv, &device.product_key, &device.device_name, now, |shard, _| -> Result<_, Corrupt> {
+            let Some(mut found) = shard.get(&device.device_name)? else { return Ok(Change::Keep(None)) };
+            let brief = found.task.as_ref().and_then(|task| shard.brief(task.batch_id));
+            let (changed, answer) = decide(&mut found, brief);
+            if !changed {
+                return Ok(Change::Keep(Some(answer)));
+            }
+            shard.put(found);
+            Ok(Change::Put((), Some(answer)))
+        });
+    Ok(found.await?.flatten())
+}
+
+/// Registers devices, some dozens per write, and lets the fleet grow where it has become too dense. A device that is
+/// known stays as it is. Returns the devices' secrets in the order given, or `None` if there is no such product.
+///
+/// # Errors
+/// The store's; the inner one for a device that is known by another secret.
+pub async fn register(
+    kv: &impl Kv,
+    product: &ProductKey,
+    devices: &[NewDevice],
+    now: Timestamp,
+) -> Result<Option<Vec<Result<DeviceSecret, DeviceError>>>, StoreError> {
+    let mut answers: Vec<Option<Result<DeviceSecret, DeviceError>>> = vec![None; devices.len()];
+    let hashes: Vec<u64> = devices.iter().map(|device| hash(&device.name)).collect();
+    let mut dense = 0;
+    while let Some(first) = answers.iter().position(Option::is_none) {
+        let done = shards::update_for(kv, product, &devices[first].name, now, |shard, at| {
+            let here = |hash: u64| hash % u64::from(shard.modulus.max(1)) == u64::from(at);
+            let members: Vec<usize> =
+                (first..devices.len()).filter(|i| answers[*i].is_none() && here(hashes[*i])).collect();
+            let mut changed = false;
+            let mut told = Vec::with_capacity(members.len());
+            for index in members {
+                let device = &devices[index];
+                let answer = match shard.get(&device.name)? {
+                    None => {
+                        let secret = device.secret.clone().unwrap_or_else(|| device.made_secret.clone());
+                        shard.put(Device::new(device.name.clone(), secret.clone(), now));
+                        changed = true;
+                        Ok(secret)
+                    }
+                    Some(known) if device.secret.as_ref().is_none_or(|secret| *secret == known.secret) => {
+                        Ok(known.secret)
+                    }
+                    Some(_) => Err(DeviceError::Exists { name: device.name.as_str().to_owned() }),
+                };
+                told.push((index, answer));
+            }
+            let outcome = (told, shard.len() > DEVICES_MAX);
+            Ok(if changed { Change::Put((), outcome) } else { Change::Keep(outcome) })
+        });
+        let Some((told, too_dense)) = done.await? else { return Ok(None) };
+        for (index, answer) in told {
+            answers[index] = Some(answer);
+        }
+        dense += u32::from(too_dense);
+    }
+    for _ in 0..dense {
+        shards::split(kv, product, now).await?;
+    }
+    Ok(Some(answers.into_iter().flatten().collect()))
+}
+
+/// Removes a device and returns it as it was; `None` if there is no such device or product.
+///
+/// # Errors
+/// The store's.
+pub async fn remove(
+    kv: &impl Kv,
+    device: &DeviceRef,
+    now: Timestamp,
+) -> Result<Option<(Device, Option<Brief>)>, StoreError> {
+    let found = shards::update_for(kv, &device.product_key, &device.device_name, now, |shard, _| {
+        let Some(found) = shard.get(&device.device_name)? else { return Ok(Change::Keep(None)) };
+        let brief = found.task.as_ref().and_then(|task| shard.brief(task.batch_id)).cloned();
+        shard.remove(&device.device_name);
+        Ok(Change::Put((), Some((found, brief))))
+    });
+    Ok(found.await?.flatten())
+}

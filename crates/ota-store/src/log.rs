@@ -1,0 +1,135 @@
+//! A list of ids that only grows: a head with the newest ones, and sealed pages of older ones.
+
+use ota_core::time::Timestamp;
+
+use crate::keys;
+use crate::kv::Kv;
+use crate::record::to_bytes;
+use crate::transact::{Change, StoreError, load, update};
+
+/// Ids of one page.
+pub const PAGE_LEN: usize = 500;
+
+/// The head of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogHead {
+    /// How many full pages lie under keys of their own.
+    pub sealed: u32,
+    /// The newest ids, oldest first.
+    pub tail: Vec<[u8; 16]>,
+}
+
+/// Where a walk from the newest id to the oldest goes on: the page, and how many ids of it are still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCursor {
+    /// The page's number.
+    pub page: u32,
+    /// Ids of that page not yet seen, all older than the ones seen.
+    pub left: u32,
+}
+
+/// Adds an id to the log under `key`. Adding one of the newest again changes nothing.
+///
+/// # Errors
+/// The store's.
+pub async fn append(kv: &impl Kv, key: &str, id: [u8; 16], now: Timestamp) -> Result<(), StoreError> {
+    loop {
+        let full = update(kv, key, now, |head: Option<LogHead>| {
+            let mut head = head.unwrap_or_default();
+            if head.tail.contains(&id) {
+                Change::Keep(None)
+            } else if head.tail.len() >= PAGE_LEN {
+                Change::Keep(Some(head))
+            } else {
+                head.tail.push(id);
+                Change::Put(head, None)
+            }
+        });
+        let Some(full) = full.await? else { return Ok(()) };
+        // A full tail no longer changes, so everybody who seals it writes the same page.
+        let page = LogHead { sealed: full.sealed, tail: full.tail.clone() };
+        kv.set(&keys::log_page(key, full.sealed), &to_bytes(&page, 1)).await?;
+        update(kv, key, now, |head: Option<LogHead>| match head {
+            Some(head) if head == full => {
+                Change::Put(LogHead { sealed: full.sealed + 1, tail: Vec::new() }, ())
+            }
+            _ => Change::Keep(()),
+        })
+        .await?;
+    }
+}
+
+/// Returns up to `limit` ids, newest first, and where to go on.
+///
+/// # Errors
+/// The store's.
+pub async fn read(
+    kv: &impl Kv,
+    key: &str,
+    cursor: Option<LogCursor>,
+    limit: usize,
+) -> Result<(Vec<[u8; 16]>, Option<LogCursor>), StoreError> {
+    let Some(head) = load::<LogHead>(kv, key).await? else { return Ok((Vec::new(), None)) };
+    let mut at = cursor.unwrap_or(LogCursor { page: head.sealed, left: head.tail.len() as u32 });
+    let mut ids = Vec::new();
+    loop {
+        let page = if at.page == head.sealed {
+            Some(head.clone())
+        } else {
+            load::<LogHead>(kv, &keys::log_page(key, at.page)).await?
+        };
+        let tail = page.map(|page| page.tail).unwrap_or_default();
+        let end = tail.len().min(at.left as usize);
+        let start = end.saturating_sub(limit - ids.len());
+        ids.extend(tail[start..end].iter().rev());
+        if start > 0 {
+            return Ok((ids, Some(LogCursor { page: at.page, left: start as u32 })));
+        }
+        if at.page == 0 {
+            return Ok((ids, None));
+        }
+        at = LogCursor { page: at.page.min(head.sealed) - 1, left: PAGE_LEN as u32 };
+        if ids.len() >= limit {
+            return Ok((ids, Some(at)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryKv;
+    use crate::testing::block_on;
+
+    fn id(n: u32) -> [u8; 16] {
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        id
+    }
+
+    #[test]
+    fn a_walk_sees_every_id_once_from_the_newest_to_the_oldest() {
+        let kv = MemoryKv::new();
+        let count = 1_203;
+        for n in 0..count {
+            block_on(append(&kv, "catalog/batches", id(n), Timestamp(1))).unwrap();
+            block_on(append(&kv, "catalog/batches", id(n), Timestamp(1))).unwrap();
+        }
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let (ids, next) = block_on(read(&kv, "catalog/batches", cursor, 97)).unwrap();
+            assert!(ids.len() <= 97);
+            seen.extend(ids);
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, (0..count).rev().map(id).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_log_that_was_never_written_is_empty() {
+        assert_eq!(block_on(read(&MemoryKv::new(), "x", None, 10)).unwrap(), (Vec::new(), None));
+    }
+}

@@ -1,0 +1,234 @@
+//! A batch with its bookkeeping, and a page of its history.
+
+use minicbor::{Decode, Encode};
+use ota_core::batch::{
+    Batch, BatchKind, BatchStatus, CancelOptions, RateWindow, Tag, TargetSelection, TaskCounts,
+};
+use ota_core::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
+use ota_core::package::PackageKind;
+use ota_core::task::{Task, TaskPolicy};
+use ota_core::time::Timestamp;
+
+use super::task_v1::{PolicyRecord, TaskRecord};
+use super::{Corrupt, Record, read_body, state, write_body};
+use crate::batches::{Page, StoredBatch, Sweep};
+
+#[derive(Encode, Decode)]
+struct BatchRecord<'a> {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    id: [u8; 16],
+    #[b(1)]
+    kind: &'a str,
+    /// Present for named devices.
+    #[b(2)]
+    devices: Option<Vec<&'a str>>,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    package_id: [u8; 16],
+    #[b(4)]
+    product_key: &'a str,
+    #[b(5)]
+    module: &'a str,
+    /// Present for a delta.
+    #[b(6)]
+    delta_source: Option<&'a str>,
+    #[b(7)]
+    source_versions: Vec<&'a str>,
+    #[b(8)]
+    policy: PolicyRecord<'a>,
+    #[n(9)]
+    push_per_minute_max: u32,
+    #[n(10)]
+    overwrite: bool,
+    #[b(11)]
+    tags: Vec<(&'a str, &'a str)>,
+    #[b(12)]
+    status: &'a str,
+    #[n(13)]
+    cancel: Option<(bool, bool, bool)>,
+    #[n(14)]
+    created_at: u64,
+    #[n(15)]
+    started_at: Option<u64>,
+    #[n(16)]
+    ended_at: Option<u64>,
+    #[n(17)]
+    expand_cursor: u32,
+    #[n(18)]
+    expanded: bool,
+    #[n(19)]
+    sweep: SweepRecord,
+    #[n(20)]
+    counts: CountsRecord,
+    #[n(21)]
+    counted_at: u64,
+    #[n(22)]
+    grants: Vec<(u64, u32)>,
+    #[cbor(n(23), with = "minicbor::bytes")]
+    fingerprint: [u8; 16],
+}
+
+#[derive(Encode, Decode)]
+struct SweepRecord {
+    #[n(0)]
+    cursor: u32,
+    #[n(1)]
+    shards: u32,
+    #[n(2)]
+    counts: CountsRecord,
+    #[n(3)]
+    unrecorded: u32,
+    #[n(4)]
+    after_expansion: bool,
+}
+
+#[derive(Encode, Decode)]
+struct CountsRecord {
+    #[n(0)]
+    unconfirmed: u32,
+    #[n(1)]
+    queued: u32,
+    #[n(2)]
+    notified: u32,
+    #[n(3)]
+    in_progress: u32,
+    #[n(4)]
+    succeeded: u32,
+    #[n(5)]
+    failed: u32,
+    #[n(6)]
+    canceled: u32,
+}
+
+impl From<TaskCounts> for CountsRecord {
+    fn from(c: TaskCounts) -> Self {
+        let TaskCounts { unconfirmed, queued, notified, in_progress, succeeded, failed, canceled } = c;
+        Self { unconfirmed, queued, notified, in_progress, succeeded, failed, canceled }
+    }
+}
+
+impl From<CountsRecord> for TaskCounts {
+    fn from(c: CountsRecord) -> Self {
+        let CountsRecord { unconfirmed, queued, notified, in_progress, succeeded, failed, canceled } = c;
+        Self { unconfirmed, queued, notified, in_progress, succeeded, failed, canceled }
+    }
+}
+
+impl Record for StoredBatch {
+    fn write(&self, out: &mut Vec<u8>) {
+        let batch = &self.batch;
+        let devices = match &batch.target {
+            TargetSelection::All => None,
+            TargetSelection::Specific { devices } => Some(devices.iter().map(DeviceName::as_str).collect()),
+        };
+        let record = BatchRecord {
+            id: batch.id.0,
+            kind: batch.kind.as_str(),
+            devices,
+            package_id: batch.package_id.0,
+            product_key: batch.product_key.as_str(),
+            module: batch.module.as_str(),
+            delta_source: batch.package_kind.source_version().map(Version::as_str),
+            source_versions: batch.source_versions.iter().map(Version::as_str).collect(),
+            policy: PolicyRecord::from(&batch.policy),
+            push_per_minute_max: batch.push_per_minute_max,
+            overwrite: batch.overwrite,
+            tags: batch.tags.iter().map(|t| (t.key.as_str(), t.value.as_str())).collect(),
+            status: batch.status.as_str(),
+            cancel: batch.cancel.map(|c| (c.queued, c.notified, c.in_progress)),
+            created_at: batch.created_at.0,
+            started_at: batch.started_at.map(|at| at.0),
+            ended_at: batch.ended_at.map(|at| at.0),
+            expand_cursor: self.expand_cursor,
+            expanded: self.expanded,
+            sweep: SweepRecord {
+                cursor: self.sweep.cursor,
+                shards: self.sweep.shards,
+                counts: self.sweep.counts.into(),
+                unrecorded: self.sweep.unrecorded,
+                after_expansion: self.sweep.after_expansion,
+            },
+            counts: self.counts.into(),
+            counted_at: self.counted_at.0,
+            grants: self.rate.grants.clone(),
+            fingerprint: self.fingerprint,
+        };
+        write_body(&record, out);
+    }
+
+    fn read(bytes: Vec<u8>) -> Result<Self, Corrupt> {
+        let record: BatchRecord<'_> = read_body(&bytes)?;
+        let target = match record.devices {
+            None => TargetSelection::All,
+            Some(names) => TargetSelection::Specific {
+                devices: names.into_iter().map(DeviceName::new).collect::<Result<_, _>>()?,
+            },
+        };
+        let package_kind = match record.delta_source {
+            None => PackageKind::Full,
+            Some(version) => PackageKind::Delta { source_version: Version::new(version)? },
+        };
+        let tag = |(key, value): (&str, &str)| Tag { key: key.to_owned(), value: value.to_owned() };
+        let batch = Batch {
+            id: BatchId(record.id),
+            kind: state(BatchKind::parse(record.kind), record.kind)?,
+            target,
+            package_id: PackageId(record.package_id),
+            product_key: ProductKey::new(record.product_key)?,
+            module: ModuleName::new(record.module)?,
+            package_kind,
+            source_versions: record.source_versions.into_iter().map(Version::new).collect::<Result<_, _>>()?,
+            policy: TaskPolicy::try_from(record.policy)?,
+            push_per_minute_max: record.push_per_minute_max,
+            overwrite: record.overwrite,
+            tags: record.tags.into_iter().map(tag).collect(),
+            status: state(BatchStatus::parse(record.status), record.status)?,
+            cancel: record
+                .cancel
+                .map(|(queued, notified, in_progress)| CancelOptions { queued, notified, in_progress }),
+            created_at: Timestamp(record.created_at),
+            started_at: record.started_at.map(Timestamp),
+            ended_at: record.ended_at.map(Timestamp),
+        };
+        Ok(Self {
+            batch,
+            expand_cursor: record.expand_cursor,
+            expanded: record.expanded,
+            sweep: Sweep {
+                cursor: record.sweep.cursor,
+                shards: record.sweep.shards,
+                counts: record.sweep.counts.into(),
+                unrecorded: record.sweep.unrecorded,
+                after_expansion: record.sweep.after_expansion,
+            },
+            counts: record.counts.into(),
+            counted_at: Timestamp(record.counted_at),
+            rate: RateWindow { grants: record.grants },
+            fingerprint: record.fingerprint,
+        })
+    }
+}
+
+#[derive(Encode, Decode)]
+struct SlotRecord<'a> {
+    #[b(0)]
+    device: &'a str,
+    #[b(1)]
+    task: TaskRecord<'a>,
+}
+
+impl Record for Page {
+    fn write(&self, out: &mut Vec<u8>) {
+        let slots = self.slots.iter().map(|(device, task)| SlotRecord {
+            device: device.as_str(),
+            task: TaskRecord::from(task),
+        });
+        write_body(&slots.collect::<Vec<_>>(), out);
+    }
+
+    fn read(bytes: Vec<u8>) -> Result<Self, Corrupt> {
+        let slots: Vec<SlotRecord<'_>> = read_body(&bytes)?;
+        let slots =
+            slots.into_iter().map(|slot| Ok((DeviceName::new(slot.device)?, Task::try_from(slot.task)?)));
+        Ok(Self { slots: slots.collect::<Result<_, Corrupt>>()? })
+    }
+}

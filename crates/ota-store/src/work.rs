@@ -1,0 +1,121 @@
+//! What the clock has to look after: batches that have not ended, uploads that are not packages yet.
+
+use ota_core::ids::{BatchId, UploadId};
+use ota_core::time::Timestamp;
+
+use crate::keys;
+use crate::kv::Kv;
+use crate::transact::{Change, StoreError, load, update};
+
+/// Batches that may be open at once. Their list is one value, and each costs a read in every tick.
+pub const OPEN_BATCHES_MAX: usize = 2_000;
+/// Uploads that may wait for their package at once.
+pub const OPEN_UPLOADS_MAX: usize = 2_000;
+
+/// Batches that have not ended, oldest first, each with the moment it was listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenBatches(pub Vec<(BatchId, Timestamp)>);
+
+impl OpenBatches {
+    /// Tells whether a batch is listed.
+    pub fn contains(&self, id: BatchId) -> bool {
+        self.0.iter().any(|(open, _)| *open == id)
+    }
+}
+
+/// An upload that is not a package yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenUpload {
+    /// The upload.
+    pub id: UploadId,
+    /// When it began.
+    pub since: Timestamp,
+    /// The most chunks it can have.
+    pub chunks_max: u64,
+}
+
+/// Uploads that are not packages yet, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenUploads(pub Vec<OpenUpload>);
+
+/// Returns the batches that have not ended.
+///
+/// # Errors
+/// The store's.
+pub async fn open_batches(kv: &impl Kv) -> Result<OpenBatches, StoreError> {
+    Ok(load(kv, keys::WORK_BATCHES).await?.unwrap_or_default())
+}
+
+/// Lists a batch; `false` if there are too many.
+///
+/// # Errors
+/// The store's.
+pub async fn add_batch(kv: &impl Kv, id: BatchId, now: Timestamp) -> Result<bool, StoreError> {
+    update(kv, keys::WORK_BATCHES, now, |open: Option<OpenBatches>| {
+        let mut open = open.unwrap_or_default();
+        if open.contains(id) {
+            Change::Keep(true)
+        } else if open.0.len() >= OPEN_BATCHES_MAX {
+            Change::Keep(false)
+        } else {
+            open.0.push((id, now));
+            Change::Put(open, true)
+        }
+    })
+    .await
+}
+
+/// Takes a batch off the list.
+///
+/// # Errors
+/// The store's.
+pub async fn remove_batch(kv: &impl Kv, id: BatchId, now: Timestamp) -> Result<(), StoreError> {
+    update(kv, keys::WORK_BATCHES, now, |open: Option<OpenBatches>| match open {
+        Some(mut open) if open.contains(id) => {
+            open.0.retain(|(other, _)| *other != id);
+            Change::Put(open, ())
+        }
+        _ => Change::Keep(()),
+    })
+    .await
+}
+
+/// Returns the uploads that are not packages yet.
+///
+/// # Errors
+/// The store's.
+pub async fn open_uploads(kv: &impl Kv) -> Result<OpenUploads, StoreError> {
+    Ok(load(kv, keys::WORK_UPLOADS).await?.unwrap_or_default())
+}
+
+/// Lists an upload; `false` if there are too many.
+///
+/// # Errors
+/// The store's.
+pub async fn add_upload(kv: &impl Kv, upload: OpenUpload, now: Timestamp) -> Result<bool, StoreError> {
+    update(kv, keys::WORK_UPLOADS, now, |open: Option<OpenUploads>| {
+        let mut open = open.unwrap_or_default();
+        if open.0.len() >= OPEN_UPLOADS_MAX {
+            return Change::Keep(false);
+        }
+        open.0.push(upload);
+        Change::Put(open, true)
+    })
+    .await
+}
+
+/// Takes an upload off the list; returns whether it was listed. Whoever is told `true` decides what becomes of it: it is
+/// made a package, or its chunks are removed, and never both.
+///
+/// # Errors
+/// The store's.
+pub async fn remove_upload(kv: &impl Kv, id: UploadId, now: Timestamp) -> Result<bool, StoreError> {
+    update(kv, keys::WORK_UPLOADS, now, |open: Option<OpenUploads>| match open {
+        Some(mut open) if open.0.iter().any(|upload| upload.id == id) => {
+            open.0.retain(|upload| upload.id != id);
+            Change::Put(open, true)
+        }
+        _ => Change::Keep(false),
+    })
+    .await
+}
