@@ -1,1 +1,20 @@
-//! HTTP shared by the functions: routing, problems (RFC 9457), paging, bounded bodies.
+//! HTTP shared by the functions: reading requests, paging, and answering with problems (RFC 9457).
+//!
+//! [`problem`] is the only place that maps a fault's code to a status.
+
+pub mod auth;
+pub mod body;
+pub mod idempotency;
+pub mod json;
+pub mod page;
+pub mod problem;
+pub mod request;
+pub mod respond;
+
+/// The body of every answer.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, anyhow::Error>;
+/// Every answer.
+pub type Response = http::Response<Body>;
+
+pub use self::problem::Problem;
+pub use self::request::Request;

@@ -1,1 +1,118 @@
-//! What a function needs of the engine it runs on: clock, store, publish, fetch.
+//! What a function needs of the engine it runs on.
+//!
+//! A handler is generic over [`Platform`]; only a function's entry file names an engine. `spin` is the adapter for Spin
+//! and for the embedded host, which offers the same interfaces; `fake` the one for tests.
+
+#[cfg(feature = "fake")]
+pub mod fake;
+#[cfg(all(feature = "spin", target_arch = "wasm32"))]
+pub mod spin;
+
+use std::fmt;
+use std::future::Future;
+
+use ota_core::time::Timestamp;
+use ota_store::Kv;
+
+/// The engine, as a function sees it. Clones are the same engine.
+#[allow(async_fn_in_trait, reason = "guests run on one thread; nothing here needs to be Send")]
+pub trait Platform: Clone + 'static {
+    /// The store.
+    type Kv: Kv;
+
+    /// Returns the store.
+    fn kv(&self) -> &Self::Kv;
+
+    /// Returns the time.
+    fn now(&self) -> Timestamp;
+
+    /// Returns random bytes that nobody can guess.
+    fn random(&self) -> [u8; 16];
+
+    /// Returns a variable of the application.
+    async fn variable(&self, name: &str) -> Result<String, PlatformError>;
+
+    /// Publishes messages to the broker, over one connection, in order. Returns how many the broker has taken: all, or
+    /// those before the first that failed.
+    async fn publish(&self, broker: &Broker, messages: &[Message]) -> Result<usize, PlatformError>;
+
+    /// Posts a JSON body to one of the service's own functions and returns the answer's status.
+    async fn post(&self, url: &str, token: &str, body: Vec<u8>) -> Result<u16, PlatformError>;
+
+    /// Runs something after the answer is given. It may be cut off; nothing may depend on it.
+    fn spawn(&self, task: impl Future<Output = ()> + 'static);
+
+    /// Waits a moment.
+    async fn sleep(&self, ms: u64);
+
+    /// Writes a line to the log.
+    fn log(&self, line: &str);
+}
+
+/// The broker and the service's account there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Broker {
+    /// `mqtt://host:port`.
+    pub address: String,
+    /// The service's user name.
+    pub username: String,
+    /// The service's password.
+    pub password: String,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// Reads the account from the application's variables.
+    ///
+    /// # Errors
+    /// A variable that is not there.
+    pub async fn from_variables(platform: &impl Platform) -> Result<Self, PlatformError> {
+        Ok(Self {
+            address: platform.variable("mqtt_address").await?,
+            username: platform.variable("mqtt_username").await?,
+            password: platform.variable("mqtt_password").await?,
+        })
+    }
+}
+
+/// A message to the broker; delivered at least once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The topic.
+    pub topic: String,
+    /// The payload.
+    pub payload: Vec<u8>,
+}
+
+/// The engine could not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlatformError {
+    /// A variable is not there or cannot be read.
+    Variable {
+        /// Its name.
+        name: String,
+        /// What the engine says.
+        why: String,
+    },
+    /// The broker cannot be reached or has refused.
+    Broker(String),
+    /// A request of ours was not answered.
+    Fetch(String),
+}
+
+impl fmt::Display for PlatformError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable { name, why } => write!(f, "variable {name}: {why}"),
+            Self::Broker(why) => write!(f, "broker: {why}"),
+            Self::Fetch(why) => write!(f, "request: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for PlatformError {}

@@ -173,6 +173,7 @@ impl Device {
         version: &Version,
         now: Timestamp,
     ) -> VersionChange {
+        let is_full = self.versions.len() >= limits::DEVICE_MODULES_MAX;
         match self.versions.iter_mut().find(|v| v.module == *module) {
             Some(known) if known.version == *version => VersionChange::Same,
             Some(known) => {
@@ -180,7 +181,7 @@ impl Device {
                 known.reported_at = now;
                 VersionChange::Changed
             }
-            None if self.versions.len() < limits::DEVICE_MODULES_MAX => {
+            None if !is_full => {
                 self.versions.push(ModuleVersion {
                     module: module.clone(),
                     version: version.clone(),

@@ -151,17 +151,16 @@ impl NewPackage {
     /// The faults, with JSON pointers into the request.
     pub fn check(fields: &PackageFields<'_>) -> Result<Self, Faults> {
         let mut faults = Faults::new();
-        let required = |text: Option<&str>| text.filter(|t| !t.is_empty()).ok_or(ValueError::Missing);
 
-        let product_key =
-            faults.take("/product_key", required(fields.product_key).and_then(|t| ProductKey::new(t)));
-        let name = faults.take("/name", required(fields.name).and_then(|t| check_package_name(t).map(|()| t)));
+        let product_key = faults.take("/product_key", required(fields.product_key).and_then(ProductKey::new));
+        let name =
+            faults.take("/name", required(fields.name).and_then(|t| check_package_name(t).map(|()| t)));
         let module = match fields.module {
             None => Some(ModuleName::default_module()),
             Some(text) => faults.take("/module", ModuleName::new(text)),
         };
         let target_version =
-            faults.take("/target_version", required(fields.target_version).and_then(|t| Version::new(t)));
+            faults.take("/target_version", required(fields.target_version).and_then(Version::new));
         let kind = match (fields.kind.unwrap_or("full"), fields.source_version) {
             ("full", None) => Some(PackageKind::Full),
             ("full", Some(_)) => {
@@ -172,7 +171,7 @@ impl NewPackage {
                 None
             }
             ("delta", source) => faults
-                .take("/source_version", required(source).and_then(|t| Version::new(t)))
+                .take("/source_version", required(source).and_then(Version::new))
                 .map(|source_version| PackageKind::Delta { source_version }),
             _ => {
                 faults.add("/kind", &ValueError::NotOneOf { allowed: "full, delta" });
@@ -249,6 +248,10 @@ impl NewPackage {
     }
 }
 
+fn required(text: Option<&str>) -> Result<&str, ValueError> {
+    text.filter(|text| !text.is_empty()).ok_or(ValueError::Missing)
+}
+
 /// Checks a package's name: 1 to 40 of Chinese, Japanese, letters, digits, `-`, `_`, `(`, `)`; the first is one of the
 /// letters or digits (R16-R18).
 fn check_package_name(name: &str) -> Result<(), ValueError> {
@@ -295,7 +298,7 @@ mod tests {
     fn fields() -> PackageFields<'static> {
         PackageFields {
             product_key: Some("a1lamp"),
-            name: Some("lamp-1.1"),
+            name: Some("lamp-1_1"),
             target_version: Some("1.1"),
             ..PackageFields::default()
         }
@@ -406,7 +409,8 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_once() {
-        let bad = PackageFields { kind: Some("half"), digest_algorithm: Some("CRC"), ..PackageFields::default() };
+        let bad =
+            PackageFields { kind: Some("half"), digest_algorithm: Some("CRC"), ..PackageFields::default() };
         let pointers: Vec<_> = codes(NewPackage::check(&bad)).into_iter().map(|(p, _)| p).collect();
         assert_eq!(pointers, ["/product_key", "/name", "/target_version", "/kind", "/digest_algorithm"]);
     }

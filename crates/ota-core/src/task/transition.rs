@@ -214,20 +214,26 @@ impl Task {
         })
     }
 
-    /// A task that has been told is told again once the device has settled (T19); a queued one is told then.
-    /// A retry that is due later stays due later.
+    /// A task that has been told is told again once the device has settled (T19); a queued one is told then. A retry
+    /// that is due later stays due later, and it too lets the device settle.
     fn reconnected(&self, now: Timestamp) -> Step {
+        let settled_at = now.plus_ms(limits::SETTLE_MS);
         self.changed_quietly(|task| {
-            let retry_is_later = matches!(task.wait, Some(Wait::Retry(at)) if at > now);
-            if !retry_is_later {
-                task.wait = Some(Wait::Settle(now.plus_ms(limits::SETTLE_MS)));
-            }
+            task.wait = Some(match task.wait {
+                Some(Wait::Retry(at)) if at > now => Wait::Retry(at.max(settled_at)),
+                _ => Wait::Settle(settled_at),
+            });
         })
     }
 
     /// An attempt failed: try again later if the batch allows it, else fail (R128, R130). The status shown does not
     /// change while the next attempt waits (R129).
     fn attempt_failed(&self, reason: Reason, policy: &TaskPolicy, now: Timestamp) -> Step {
+        // The same words again, before another attempt was made, are a message that came twice: at-least-once
+        // delivery must not use up the retries.
+        if matches!(self.wait, Some(Wait::Retry(_))) && self.reason.as_ref() == Some(&reason) {
+            return self.unchanged();
+        }
         match policy.retry {
             Some(retry) if self.retries_used < retry.count_max => {
                 let at = now.plus_minutes(retry.after_minutes);

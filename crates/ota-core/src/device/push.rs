@@ -1,0 +1,214 @@
+//! What devices are sent: the upgrade notice, pushed or as the answer to a request.
+//!
+//! The exact text matters. A widely shipped SDK has no JSON parser: it searches the text for `"version":` and takes the
+//! value right behind the first hit, in no matter which object. Hence:
+//! - no space after a colon, and `/` and `&` unescaped;
+//! - `extData` last in `data`, and no tag in it by a name that the notice itself uses or could have used;
+//! - `code` is the string `"1000"` in a push and the number 200 in a reply; the `id` of a push is a number;
+//! - `md5` besides `sign`, whatever the algorithm, because another widely shipped SDK reads nothing but `md5`.
+
+use alloc::format;
+use alloc::string::String;
+
+use serde::{Serialize, Serializer};
+
+use crate::device::message::MessageId;
+use crate::digest::{DigestAlgorithm, Digests};
+use crate::ids::{DeviceRef, ModuleName, Version};
+
+/// The member of `extData` that carries the package's free text.
+const UDI_MEMBER: &str = "_package_udi";
+
+/// Names that no tag may have: SDKs that search the text would take the tag for the notice's own member. The later
+/// ones are of kinds of notice that are not sent yet, and are looked for by devices all the same.
+pub const RESERVED_TAG_KEYS: [&str; 25] = [
+    "version",
+    "size",
+    "url",
+    "sign",
+    "signMethod",
+    "module",
+    "files",
+    "dProtocol",
+    "streamId",
+    "streamFileId",
+    "md5",
+    "isDiff",
+    "digestsign",
+    "code",
+    "data",
+    "id",
+    "message",
+    "extData",
+    "fileName",
+    "fileSize",
+    "fileUrl",
+    "fileMd5",
+    "fileSign",
+    "splictSize",
+    "dmethod",
+];
+
+/// Tells whether no tag may have this key; see [`RESERVED_TAG_KEYS`].
+pub fn is_reserved_tag_key(key: &str) -> bool {
+    key == UDI_MEMBER || RESERVED_TAG_KEYS.contains(&key)
+}
+
+/// What a device needs to know of the upgrade it should make.
+#[derive(Clone, Copy, Debug)]
+pub struct UpgradeNotice<'a> {
+    /// The version after the upgrade.
+    pub target_version: &'a Version,
+    /// Bytes to download.
+    pub size: u64,
+    /// Where to download.
+    pub url: &'a str,
+    /// Which digest `sign` is.
+    pub algorithm: DigestAlgorithm,
+    /// The digests of the bytes to download.
+    pub digests: &'a Digests,
+    /// Whether the bytes are a difference to the version before.
+    pub is_delta: bool,
+    /// The module to upgrade.
+    pub module: &'a ModuleName,
+    /// The batch's tags, as keys and values.
+    pub tags: &'a [(String, String)],
+    /// The package's free text, empty when there is none.
+    pub udi: &'a str,
+}
+
+/// The topics on which devices, and the service about devices, are told something.
+#[derive(Clone, Copy, Debug)]
+pub struct Topics;
+
+impl Topics {
+    /// Returns the topic of pushes, and of answers to the older request (R159).
+    pub fn upgrade(device: &DeviceRef) -> String {
+        format!("/ota/device/upgrade/{}/{}", device.product_key, device.device_name)
+    }
+
+    /// Returns the topic of answers to `firmware/get`.
+    pub fn get_reply(device: &DeviceRef) -> String {
+        format!("/sys/{}/{}/thing/ota/firmware/get_reply", device.product_key, device.device_name)
+    }
+
+    /// Returns the topic on which the broker says that the device connected or disconnected.
+    pub fn presence(device: &DeviceRef) -> String {
+        format!("/overair/presence/{}/{}", device.product_key, device.device_name)
+    }
+}
+
+/// Renders a push, the message of [`Topics::upgrade`].
+pub fn render_push(notice: &UpgradeNotice<'_>, id: u64) -> String {
+    to_text(&Push { code: "1000", data: Data::of(notice), id, message: "success" })
+}
+
+/// Renders the answer to `firmware/get`, the message of [`Topics::get_reply`]. Without a notice the device has
+/// nothing to do. A request without an id is answered with the id `""`, since every SDK expects some id.
+pub fn render_get_reply(id: &MessageId, notice: Option<&UpgradeNotice<'_>>) -> String {
+    let data = notice.map_or(ReplyData::Nothing {}, |notice| ReplyData::Notice(Data::of(notice)));
+    to_text(&Reply { id: EchoedId(id), code: 200, data, message: "success" })
+}
+
+fn to_text(message: &impl Serialize) -> String {
+    serde_json::to_string(message)
+        .expect("texts and numbers under names that are texts can always be written")
+}
+
+// The order of the fields below is the order on the wire.
+
+#[derive(Serialize)]
+struct Push<'a> {
+    code: &'static str,
+    data: Data<'a>,
+    id: u64,
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+struct Reply<'a> {
+    id: EchoedId<'a>,
+    code: u16,
+    data: ReplyData<'a>,
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ReplyData<'a> {
+    Nothing {},
+    Notice(Data<'a>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    size: u64,
+    version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_diff: Option<u8>,
+    sign: String,
+    sign_method: &'static str,
+    md5: String,
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module: Option<&'a str>,
+    // Last: see the top of this file.
+    #[serde(skip_serializing_if = "ExtData::is_empty")]
+    ext_data: ExtData<'a>,
+}
+
+impl<'a> Data<'a> {
+    fn of(notice: &UpgradeNotice<'a>) -> Self {
+        Self {
+            size: notice.size,
+            version: notice.target_version.as_str(),
+            is_diff: notice.is_delta.then_some(1),
+            sign: notice.digests.hex(notice.algorithm),
+            sign_method: notice.algorithm.wire_name(),
+            md5: notice.digests.hex(DigestAlgorithm::Md5),
+            url: notice.url,
+            module: (!notice.module.is_default()).then(|| notice.module.as_str()),
+            ext_data: ExtData { tags: notice.tags, udi: notice.udi },
+        }
+    }
+}
+
+struct ExtData<'a> {
+    tags: &'a [(String, String)],
+    udi: &'a str,
+}
+
+impl<'a> ExtData<'a> {
+    fn members(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let tags = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let udi = (!self.udi.is_empty()).then_some((UDI_MEMBER, self.udi));
+        tags.filter(|(key, _)| !is_reserved_tag_key(key)).chain(udi)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.members().next().is_none()
+    }
+}
+
+impl Serialize for ExtData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.members())
+    }
+}
+
+struct EchoedId<'a>(&'a MessageId);
+
+impl Serialize for EchoedId<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            MessageId::Text(text) => serializer.serialize_str(text),
+            MessageId::Number(number) => serializer.serialize_u64(*number),
+            MessageId::Absent => serializer.serialize_str(""),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "push_tests.rs"]
+mod tests;

@@ -1,0 +1,200 @@
+use alloc::format;
+use alloc::string::ToString;
+
+use super::*;
+use crate::ids::{DeviceName, ProductKey};
+
+const MD5: &str = "01010101010101010101010101010101";
+const SHA256: &str = "0202020202020202020202020202020202020202020202020202020202020202";
+const DIGESTS: Digests = Digests { md5: [1; 16], sha256: [2; 32] };
+
+fn tags(pairs: &[(&str, &str)]) -> alloc::vec::Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+/// Hands `check` the plainest notice there is, to be changed.
+fn with_notice(check: impl Fn(UpgradeNotice<'_>)) {
+    check(UpgradeNotice {
+        target_version: &Version::new("2.0.0").unwrap(),
+        size: 432_945,
+        url: "http://ota.example/d/k?e=1&s=a/b",
+        algorithm: DigestAlgorithm::Sha256,
+        digests: &DIGESTS,
+        is_delta: false,
+        module: &ModuleName::default_module(),
+        tags: &[],
+        udi: "",
+    });
+}
+
+#[test]
+fn r157_a_push_has_the_text_code_1000_and_a_number_for_an_id() {
+    with_notice(|notice| {
+        assert_eq!(
+            render_push(&notice, 1_795_355_887),
+            format!(
+                "{{\"code\":\"1000\",\"data\":{{\"size\":432945,\"version\":\"2.0.0\",\"sign\":\"{SHA256}\",\
+                 \"signMethod\":\"SHA256\",\"md5\":\"{MD5}\",\"url\":\"http://ota.example/d/k?e=1&s=a/b\"}},\
+                 \"id\":1795355887,\"message\":\"success\"}}"
+            )
+        );
+    });
+}
+
+#[test]
+fn everything_at_once_has_its_place_and_ext_data_is_last() {
+    with_notice(|notice| {
+        let (module, tags) = (ModuleName::new("MCU").unwrap(), tags(&[("key1", "v\"1/&中"), ("k.2", "")]));
+        let notice = UpgradeNotice {
+            is_delta: true,
+            module: &module,
+            tags: &tags,
+            udi: "free text",
+            algorithm: DigestAlgorithm::Md5,
+            ..notice
+        };
+        assert_eq!(
+            render_push(&notice, 1),
+            format!(
+                "{{\"code\":\"1000\",\"data\":{{\"size\":432945,\"version\":\"2.0.0\",\"isDiff\":1,\"sign\":\"{MD5}\",\
+                 \"signMethod\":\"Md5\",\"md5\":\"{MD5}\",\"url\":\"http://ota.example/d/k?e=1&s=a/b\",\
+                 \"module\":\"MCU\",\"extData\":{{\"key1\":\"v\\\"1/&中\",\"k.2\":\"\",\"_package_udi\":\"free text\"}}}},\
+                 \"id\":1,\"message\":\"success\"}}"
+            )
+        );
+    });
+}
+
+#[test]
+fn r98_tags_arrive_in_push_and_reply() {
+    with_notice(|notice| {
+        let tags = tags(&[("color", "red")]);
+        let notice = UpgradeNotice { tags: &tags, ..notice };
+        for text in [render_push(&notice, 1), render_get_reply(&MessageId::Number(1), Some(&notice))] {
+            assert!(text.contains(r#","extData":{"color":"red"}}"#), "{text}");
+        }
+    });
+}
+
+#[test]
+fn r98_no_tag_shadows_a_member_of_the_notice() {
+    with_notice(|notice| {
+        let mut shadowing = tags(&[("_package_udi", "x")]);
+        shadowing.extend(RESERVED_TAG_KEYS.iter().map(|key| (key.to_string(), "9.9".to_string())));
+        let shadowed = UpgradeNotice { tags: &shadowing, ..notice };
+        assert_eq!(render_push(&shadowed, 1), render_push(&notice, 1));
+
+        shadowing.push(("Version".to_string(), "other".to_string()));
+        let text = render_push(&UpgradeNotice { tags: &shadowing, ..notice }, 1);
+        assert!(text.contains(r#""extData":{"Version":"other"}}"#), "{text}");
+    });
+}
+
+#[test]
+fn every_member_of_a_notice_is_a_reserved_tag_key() {
+    with_notice(|notice| {
+        let (module, tags) = (ModuleName::new("MCU").unwrap(), tags(&[("k", "v")]));
+        let full = UpgradeNotice { is_delta: true, module: &module, tags: &tags, ..notice };
+        let value: serde_json::Value = serde_json::from_str(&render_push(&full, 1)).unwrap();
+        let members = |value: &serde_json::Value| {
+            value.as_object().unwrap().keys().cloned().collect::<alloc::vec::Vec<_>>()
+        };
+        for key in members(&value).iter().chain(&members(&value["data"])) {
+            assert!(is_reserved_tag_key(key), "{key}");
+        }
+    });
+}
+
+#[test]
+fn r99_the_default_module_is_not_named() {
+    with_notice(|notice| assert!(!render_push(&notice, 1).contains("module")));
+}
+
+#[test]
+fn r100_md5_is_always_there_besides_the_sign() {
+    with_notice(|notice| {
+        for (algorithm, sign) in [(DigestAlgorithm::Md5, MD5), (DigestAlgorithm::Sha256, SHA256)] {
+            let text = render_push(&UpgradeNotice { algorithm, ..notice }, 1);
+            assert!(text.contains(&format!(r#""sign":"{sign}""#)), "{text}");
+            assert!(text.contains(&format!(r#""md5":"{MD5}""#)), "{text}");
+        }
+    });
+}
+
+#[test]
+fn r101_the_sign_method_is_spelled_as_devices_know_it() {
+    with_notice(|notice| {
+        for (algorithm, name) in [(DigestAlgorithm::Md5, "Md5"), (DigestAlgorithm::Sha256, "SHA256")] {
+            let text = render_push(&UpgradeNotice { algorithm, ..notice }, 1);
+            assert!(text.contains(&format!(r#","signMethod":"{name}","#)), "{text}");
+        }
+    });
+}
+
+#[test]
+fn r158_a_reply_has_the_number_200_and_the_notice() {
+    with_notice(|notice| {
+        assert_eq!(
+            render_get_reply(&MessageId::Text("123".into()), Some(&notice)),
+            format!(
+                "{{\"id\":\"123\",\"code\":200,\"data\":{{\"size\":432945,\"version\":\"2.0.0\",\"sign\":\"{SHA256}\",\
+                 \"signMethod\":\"SHA256\",\"md5\":\"{MD5}\",\"url\":\"http://ota.example/d/k?e=1&s=a/b\"}},\
+                 \"message\":\"success\"}}"
+            )
+        );
+    });
+}
+
+#[test]
+fn r158_a_reply_without_an_upgrade_has_empty_data() {
+    let text = render_get_reply(&MessageId::Text("123".into()), None);
+    assert_eq!(text, r#"{"id":"123","code":200,"data":{},"message":"success"}"#);
+}
+
+#[test]
+fn r159_an_older_request_is_answered_by_a_push_on_the_upgrade_topic() {
+    let device = device();
+    assert_eq!(Topics::upgrade(&device), "/ota/device/upgrade/a1pk/lamp-1");
+    assert_eq!(Topics::get_reply(&device), "/sys/a1pk/lamp-1/thing/ota/firmware/get_reply");
+    assert_eq!(Topics::presence(&device), "/overair/presence/a1pk/lamp-1");
+}
+
+#[test]
+fn r169_the_id_comes_back_with_its_type() {
+    for (id, text) in [
+        (MessageId::Text("1".into()), r#"{"id":"1","#),
+        (MessageId::Text("a\"b".into()), r#"{"id":"a\"b","#),
+        (MessageId::Number(u64::MAX), r#"{"id":18446744073709551615,"#),
+        (MessageId::Absent, r#"{"id":"","#),
+    ] {
+        assert!(render_get_reply(&id, None).starts_with(text), "{id:?}");
+    }
+}
+
+/// The oldest kind of device: finds the first `"key":` in the text and reads what is right behind it.
+#[test]
+fn a_device_that_searches_the_text_finds_the_right_values() {
+    fn search<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+        let behind = text.split_once(&format!("\"{key}\":"))?.1;
+        match behind.strip_prefix('"') {
+            Some(behind) => behind.split('"').next(),
+            None => behind.split([',', '}']).next(),
+        }
+    }
+    with_notice(|notice| {
+        let tags = tags(&[("a", "\"version\":\"9.9\",\"module\":\"x\""), ("module", "x"), ("size", "1")]);
+        let text = render_push(&UpgradeNotice { tags: &tags, ..notice }, 77);
+        assert_eq!(search(&text, "version"), Some("2.0.0"));
+        assert_eq!(search(&text, "size"), Some("432945"));
+        assert_eq!(search(&text, "url"), Some("http://ota.example/d/k?e=1&s=a/b"));
+        assert_eq!(search(&text, "module"), None);
+        assert_eq!(search(&text, "id"), Some("77"));
+    });
+}
+
+fn device() -> DeviceRef {
+    DeviceRef {
+        product_key: ProductKey::new("a1pk").unwrap(),
+        device_name: DeviceName::new("lamp-1").unwrap(),
+    }
+}

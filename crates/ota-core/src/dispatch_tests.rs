@@ -1,0 +1,302 @@
+use alloc::string::ToString;
+use alloc::vec;
+
+use super::*;
+use crate::batch::{BatchKind, BatchStatus, CancelOptions, TargetSelection};
+use crate::device::{DeviceSecret, Session};
+use crate::ids::{BatchId, ModuleName, PackageId, ProductKey, Version};
+use crate::package::PackageKind;
+use crate::task::{TaskPolicy, Wait};
+
+const MADE: Timestamp = Timestamp(1_000_000);
+const NOW: Timestamp = Timestamp(2_000_000);
+const ID: BatchId = BatchId([1; 16]);
+
+fn version(text: &str) -> Version {
+    Version::new(text).unwrap()
+}
+
+/// A batch that brings every device to 2.0.
+fn batch() -> Batch {
+    Batch {
+        id: ID,
+        kind: BatchKind::Upgrade,
+        target: TargetSelection::All,
+        package_id: PackageId([1; 16]),
+        product_key: ProductKey::new("a1lamp").unwrap(),
+        module: ModuleName::default_module(),
+        package_kind: PackageKind::Full,
+        source_versions: vec![],
+        policy: TaskPolicy {
+            target_version: version("2.0"),
+            timeout_minutes: Some(10),
+            retry: None,
+            forgive_source_version: false,
+        },
+        push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
+        overwrite: false,
+        tags: vec![],
+        status: BatchStatus::InProgress,
+        cancel: None,
+        created_at: MADE,
+        started_at: Some(MADE),
+        ended_at: None,
+    }
+}
+
+fn task(status: TaskStatus) -> Task {
+    Task { status, ..Task::new(ID, Some(version("1.0")), false, MADE) }
+}
+
+/// A device on 1.0, online, with `task`.
+fn device(name: &str, task: Task) -> Device {
+    let name = DeviceName::new(name).unwrap();
+    let mut device = Device::new(name, DeviceSecret::from_random([1; 16]), MADE);
+    device.report_version(&ModuleName::default_module(), &version("1.0"), MADE);
+    device.session = Some(Session { id: "s".to_string(), since: MADE });
+    device.task = Some(task);
+    device
+}
+
+fn offline(device: Device) -> Device {
+    Device { session: None, ..device }
+}
+
+fn due(task: Task) -> bool {
+    push_is_due(&device("lamp", task.clone()), &task, NOW)
+}
+
+fn pushed(plan: &ShardPlan) -> Vec<&str> {
+    plan.push.iter().map(DeviceName::as_str).collect()
+}
+
+fn planned(batch: &Batch, devices: &[Device]) -> ShardPlan {
+    plan(batch, devices.iter(), NOW)
+}
+
+#[test]
+fn r90_an_online_device_is_pushed_to_at_once() {
+    let plan = planned(&batch(), &[device("lamp", task(TaskStatus::Queued))]);
+    assert_eq!(pushed(&plan), ["lamp"]);
+}
+
+#[test]
+fn r91_an_offline_device_stays_queued() {
+    let lamp = offline(device("lamp", task(TaskStatus::Queued)));
+    assert!(planned(&batch(), core::slice::from_ref(&lamp)).is_empty());
+    let because = queued_because(&lamp, &task(TaskStatus::Queued));
+    assert_eq!(because.map(QueuedBecause::as_str), Some("offline"));
+}
+
+#[test]
+fn r91_a_device_that_has_just_connected_is_pushed_to_once_it_has_settled() {
+    let settling = |until| Task { wait: Some(Wait::Settle(until)), ..task(TaskStatus::Queued) };
+    assert!(!due(settling(NOW.plus_ms(1))));
+    assert!(due(settling(NOW)));
+}
+
+#[test]
+fn r93_an_online_device_that_waits_is_shown_as_rate_limited() {
+    let lamp = device("lamp", task(TaskStatus::Queued));
+    let because = queued_because(&lamp, &task(TaskStatus::Queued));
+    assert_eq!(because.map(QueuedBecause::as_str), Some("rate-limited"));
+}
+
+#[test]
+fn r93_only_a_queued_task_waits() {
+    for status in TaskStatus::ALL.into_iter().filter(|s| *s != TaskStatus::Queued) {
+        assert_eq!(queued_because(&device("lamp", task(status)), &task(status)), None);
+    }
+}
+
+#[test]
+fn r93_who_waits_longest_is_pushed_to_first() {
+    let since = |ms| Task { updated_at: Timestamp(ms), ..task(TaskStatus::Queued) };
+    let devices = [
+        device("late", since(30)),
+        device("same-b", since(20)),
+        device("same-a", since(20)),
+        device("early", since(10)),
+    ];
+    assert_eq!(pushed(&planned(&batch(), &devices)), ["early", "same-a", "same-b", "late"]);
+}
+
+#[test]
+fn r93_pushes_go_as_far_as_the_tokens() {
+    let devices = ["lamp-1", "lamp-2", "lamp-3"].map(|name| device(name, task(TaskStatus::Queued)));
+    let mut plan = planned(&batch(), &devices);
+    plan.limit_pushes(2);
+    assert_eq!(pushed(&plan), ["lamp-1", "lamp-2"]);
+    plan.limit_pushes(0);
+    assert!(plan.is_empty());
+}
+
+#[test]
+fn r93_ends_need_no_tokens() {
+    let canceled = Batch { cancel: Some(CancelOptions { queued: true, ..Default::default() }), ..batch() };
+    let mut plan = planned(&canceled, &[device("lamp", task(TaskStatus::Queued))]);
+    plan.limit_pushes(0);
+    assert_eq!(plan.end.len(), 1);
+}
+
+#[test]
+fn r102_a_told_device_that_came_back_is_pushed_to_again() {
+    for status in [TaskStatus::Notified, TaskStatus::InProgress] {
+        assert!(due(Task { wait: Some(Wait::Settle(NOW)), ..task(status) }));
+    }
+}
+
+#[test]
+fn a_told_device_that_stayed_is_left_alone() {
+    for status in [TaskStatus::Notified, TaskStatus::InProgress] {
+        assert!(!due(task(status)));
+    }
+}
+
+#[test]
+fn r128_a_retry_is_pushed_when_its_time_has_come() {
+    for status in [TaskStatus::Queued, TaskStatus::Notified, TaskStatus::InProgress] {
+        let retrying = |at| Task { wait: Some(Wait::Retry(at)), ..task(status) };
+        assert!(due(retrying(NOW)));
+        assert!(!due(retrying(NOW.plus_ms(1))));
+    }
+}
+
+#[test]
+fn r131_a_due_retry_of_an_offline_device_waits() {
+    let retrying = Task { wait: Some(Wait::Retry(NOW)), ..task(TaskStatus::Notified) };
+    assert!(planned(&batch(), &[offline(device("lamp", retrying))]).is_empty());
+}
+
+#[test]
+fn a_push_that_was_decided_and_never_went_out_is_found_again() {
+    let unsent = |ago| Task { unsent_since: Some(Timestamp(NOW.0 - ago)), ..task(TaskStatus::Notified) };
+    assert!(due(unsent(limits::PUSH_GRANT_MS + 1)));
+    assert!(!due(unsent(limits::PUSH_GRANT_MS)), "it may still be on its way");
+}
+
+#[test]
+fn r96_r155_neither_an_unconfirmed_nor_an_ended_task_is_pushed() {
+    for status in [TaskStatus::Unconfirmed, TaskStatus::Succeeded, TaskStatus::Failed, TaskStatus::Canceled] {
+        assert!(!due(Task { wait: Some(Wait::Retry(NOW)), unsent_since: Some(MADE), ..task(status) }));
+    }
+}
+
+#[test]
+fn only_the_batchs_own_tasks_are_planned() {
+    let foreign = Task { batch_id: BatchId([9; 16]), ..task(TaskStatus::Queued) };
+    let idle = Device { task: None, ..device("idle", task(TaskStatus::Queued)) };
+    assert!(planned(&batch(), &[device("lamp", foreign), idle]).is_empty());
+}
+
+#[test]
+fn a_device_that_left_the_source_versions_is_ended_instead_of_pushed_to() {
+    let batch = Batch { source_versions: vec![version("0.9")], ..batch() };
+    let plan = planned(&batch, &[device("lamp", task(TaskStatus::Queued))]);
+    assert_eq!(plan.end, [(DeviceName::new("lamp").unwrap(), TaskEvent::SourceVersionLost)]);
+    assert!(plan.push.is_empty());
+}
+
+#[test]
+fn a_device_that_left_the_deltas_source_version_is_ended_instead_of_pushed_to() {
+    let delta = PackageKind::Delta { source_version: version("0.9") };
+    let plan =
+        planned(&Batch { package_kind: delta, ..batch() }, &[device("lamp", task(TaskStatus::Queued))]);
+    assert_eq!(plan.end.len(), 1);
+}
+
+#[test]
+fn the_source_version_is_looked_at_only_when_a_push_is_due() {
+    let batch = Batch { source_versions: vec![version("0.9")], ..batch() };
+    assert!(planned(&batch, &[device("lamp", task(TaskStatus::InProgress))]).is_empty());
+}
+
+#[test]
+fn r54_a_device_that_never_reported_is_upgraded_from_whatever_it_runs() {
+    let silent = Device { versions: vec![], ..device("lamp", task(TaskStatus::Queued)) };
+    assert_eq!(pushed(&planned(&batch(), &[silent])), ["lamp"]);
+}
+
+#[test]
+fn r151_a_cancel_ends_the_tasks_of_its_own_status_only() {
+    let options = [
+        (TaskStatus::Queued, CancelOptions { queued: true, ..Default::default() }),
+        (TaskStatus::Notified, CancelOptions { notified: true, ..Default::default() }),
+        (TaskStatus::InProgress, CancelOptions { in_progress: true, ..Default::default() }),
+    ];
+    for (chosen, cancel) in options {
+        let canceled = Batch { cancel: Some(cancel), ..batch() };
+        for (status, _) in options {
+            let plan = planned(&canceled, &[device("lamp", task(status))]);
+            let ends = plan.end.iter().any(|(_, event)| *event == TaskEvent::CanceledByUser);
+            assert_eq!(ends, status == chosen, "{status:?} {cancel:?}");
+        }
+    }
+}
+
+#[test]
+fn r144_a_cancel_of_everything_ends_every_active_task_and_r155_no_ended_one() {
+    let all = CancelOptions { queued: true, notified: true, in_progress: true };
+    for status in TaskStatus::ALL {
+        assert_eq!(all.covers(status), !status.is_terminal(), "{status:?}");
+    }
+}
+
+#[test]
+fn r152_canceling_the_queued_cancels_the_unconfirmed_too() {
+    assert!(CancelOptions { queued: true, ..Default::default() }.covers(TaskStatus::Unconfirmed));
+    let others = CancelOptions { queued: false, notified: true, in_progress: true };
+    assert!(!others.covers(TaskStatus::Unconfirmed));
+}
+
+#[test]
+fn r147_a_cancel_that_names_nothing_cancels_nothing() {
+    assert!(CancelOptions::default().is_empty());
+    assert!(TaskStatus::ALL.into_iter().all(|status| !CancelOptions::default().covers(status)));
+}
+
+#[test]
+fn a_second_cancel_adds_to_the_first() {
+    let queued = CancelOptions { queued: true, ..Default::default() };
+    let notified = CancelOptions { notified: true, ..Default::default() };
+    assert_eq!(queued.union(notified), CancelOptions { queued: true, notified: true, in_progress: false });
+}
+
+#[test]
+fn r123_an_upgrade_whose_time_is_up_is_ended_whether_the_device_is_there_or_not() {
+    let late = |ms| Task {
+        first_progress_at: Some(Timestamp(NOW.0 - 10 * 60_000 + ms)),
+        ..task(TaskStatus::InProgress)
+    };
+    let lamp = device("lamp", late(0));
+    let expected = [(lamp.name.clone(), TaskEvent::Ticked)];
+    assert_eq!(planned(&batch(), core::slice::from_ref(&lamp)).end, expected);
+    assert_eq!(planned(&batch(), &[offline(lamp)]).end, expected);
+    assert!(planned(&batch(), &[device("lamp", late(1))]).is_empty());
+}
+
+#[test]
+fn r126_a_retry_that_is_due_after_the_time_is_up_is_not_made() {
+    let begun = Task { first_progress_at: Some(Timestamp(0)), ..task(TaskStatus::InProgress) };
+    let plan = planned(&batch(), &[device("lamp", Task { wait: Some(Wait::Retry(NOW)), ..begun })]);
+    assert_eq!((plan.push.len(), plan.end.len()), (0, 1));
+}
+
+#[test]
+fn a_cancel_comes_before_a_timeout() {
+    let cancel = Some(CancelOptions { in_progress: true, ..Default::default() });
+    let begun = Task { first_progress_at: Some(Timestamp(0)), ..task(TaskStatus::InProgress) };
+    let plan = planned(&Batch { cancel, ..batch() }, &[device("lamp", begun)]);
+    assert_eq!(plan.end[0].1, TaskEvent::CanceledByUser);
+}
+
+#[test]
+fn the_plan_tells_the_event_of_each_device() {
+    let cancel = Some(CancelOptions { notified: true, ..Default::default() });
+    let devices = [device("wait", task(TaskStatus::Queued)), device("told", task(TaskStatus::Notified))];
+    let plan = planned(&Batch { cancel, ..batch() }, &devices);
+    let event = |name| plan.event_for(&DeviceName::new(name).unwrap());
+    assert_eq!(event("wait"), Some(&TaskEvent::PushDecided));
+    assert_eq!(event("told"), Some(&TaskEvent::CanceledByUser));
+    assert_eq!(event("else"), None);
+}

@@ -1,0 +1,253 @@
+//! The one thread that writes, and its group commit.
+//!
+//! While one commit waits for the disk, further writes queue up; they share the next commit, and so its one flush.
+//! That makes a durable write (`synchronous=FULL`) about as cheap as a volatile one under load. Inside the
+//! transaction each write is a statement or a savepoint of its own, so one that fails does not fail the others.
+
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use tokio::sync::oneshot;
+
+use super::{KeyValueError, KeyValueMode, Swap, connect};
+
+/// Writes in one commit. Bounds how long the first of them waits for the last.
+const COMMIT_WRITES_MAX: usize = 512;
+
+/// Pages of the log before it is copied into the file: 16 MiB, so that a busy store is not forever copying.
+const CHECKPOINT_PAGES: i64 = 4096;
+
+type Outcome<T> = Result<T, KeyValueError>;
+type Reply<T> = oneshot::Sender<Outcome<T>>;
+
+/// A write and where its outcome goes.
+pub(super) enum Write {
+    Set { pairs: Vec<(String, Vec<u8>)>, reply: Reply<()> },
+    Delete { keys: Vec<String>, reply: Reply<()> },
+    Increment { key: String, delta: i64, reply: Reply<i64> },
+    Swap { key: String, expected: Option<Vec<u8>>, value: Vec<u8>, reply: Reply<Swap> },
+}
+
+/// A write that was carried out but not yet committed.
+enum Done {
+    Unit(Reply<()>, Outcome<()>),
+    Number(Reply<i64>, Outcome<i64>),
+    Swap(Reply<Swap>, Outcome<Swap>),
+}
+
+impl Done {
+    /// Answers. A failed commit fails what seemed to succeed. Nobody may be waiting any more, which is fine.
+    fn answer(self, commit: &Outcome<()>) {
+        fn outcome<T>(outcome: Outcome<T>, commit: &Outcome<()>) -> Outcome<T> {
+            commit.clone().and(outcome)
+        }
+        match self {
+            Done::Unit(reply, result) => drop(reply.send(outcome(result, commit))),
+            Done::Number(reply, result) => drop(reply.send(outcome(result, commit))),
+            Done::Swap(reply, result) => drop(reply.send(outcome(result, commit))),
+        }
+    }
+}
+
+/// The way to the writing thread, which ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// Unbounded, since each sender waits for its answer: the queue is no longer than there are requests in flight.
+    queue: Option<Sender<(Arc<str>, Write)>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, mode: KeyValueMode) -> Self {
+        let (queue, writes) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("key-value-writer".to_owned())
+            .spawn(move || write_until_closed(connection, mode, &writes))
+            .map_err(|error| tracing::error!(%error, "no thread for the key-value writer"))
+            .ok();
+        Self { queue: Some(queue), thread }
+    }
+
+    /// Queues a write and waits until it is on disk.
+    pub(super) async fn send<T>(&self, store: &Arc<str>, write: impl FnOnce(Reply<T>) -> Write) -> Outcome<T> {
+        let (reply, outcome) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or(KeyValueError::Closed)?;
+        queue.send((store.clone(), write(reply))).map_err(|_| KeyValueError::Closed)?;
+        outcome.await.map_err(|_| KeyValueError::Closed)?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// Opens the writing connection and makes the table, in Spin's layout.
+pub(super) fn open(path: &Path) -> Outcome<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS spin_key_value (
+             store TEXT NOT NULL,
+             key   TEXT NOT NULL,
+             value BLOB NOT NULL,
+             PRIMARY KEY (store, key)
+         )",
+        [],
+    )?;
+    Ok(connection)
+}
+
+fn write_until_closed(mut connection: Connection, mode: KeyValueMode, writes: &Receiver<(Arc<str>, Write)>) {
+    let mut batch = Vec::new();
+    while let Ok(first) = writes.recv() {
+        batch.push(first);
+        batch.extend(writes.try_iter().take(COMMIT_WRITES_MAX - 1));
+        write_together(&mut connection, mode, batch.drain(..));
+    }
+}
+
+fn write_together(
+    connection: &mut Connection,
+    mode: KeyValueMode,
+    batch: impl Iterator<Item = (Arc<str>, Write)>,
+) {
+    let begun = connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
+    let mut done = Vec::new();
+    for (store, write) in batch {
+        done.push(perform(connection, mode, &store, write));
+    }
+    let committed = match begun {
+        Ok(_) => commit(connection),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = &committed {
+        tracing::error!(%error, writes = done.len(), "a key-value commit failed");
+    }
+    done.into_iter().for_each(|done| done.answer(&committed));
+}
+
+fn commit(connection: &Connection) -> Outcome<()> {
+    // A full disk or the like ends the whole transaction; there is nothing left to commit then.
+    if connection.is_autocommit() {
+        return Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT),
+            Some("the transaction was rolled back by an earlier failure in it".to_owned()),
+        )
+        .into());
+    }
+    let result = connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
+    result.map(drop).map_err(|error| {
+        if let Err(error) = connection.execute_batch("ROLLBACK") {
+            tracing::error!(%error, "a failed key-value commit could not be rolled back");
+        }
+        error.into()
+    })
+}
+
+fn perform(connection: &mut Connection, mode: KeyValueMode, store: &str, write: Write) -> Done {
+    // Outside a transaction every statement would commit by itself, and be answered as failed.
+    let open = || if connection.is_autocommit() { Err(KeyValueError::Closed) } else { Ok(()) };
+    match write {
+        Write::Set { pairs, reply } => {
+            let result = open().and_then(|()| all_or_none(connection, pairs.len(), || set_all(connection, store, &pairs)));
+            Done::Unit(reply, result)
+        }
+        Write::Delete { keys, reply } => {
+            let result =
+                open().and_then(|()| all_or_none(connection, keys.len(), || delete_all(connection, store, &keys)));
+            Done::Unit(reply, result)
+        }
+        Write::Increment { key, delta, reply } => {
+            Done::Number(reply, open().and_then(|()| increment(connection, store, key, delta)))
+        }
+        Write::Swap { key, expected, value, reply } => {
+            let result = open().and_then(|()| swap(connection, mode, store, &key, expected.as_deref(), &value));
+            Done::Swap(reply, result)
+        }
+    }
+}
+
+/// Runs several statements as one: a failure undoes those before it, and no others in the transaction.
+fn all_or_none(connection: &Connection, statements: usize, run: impl FnOnce() -> Outcome<()>) -> Outcome<()> {
+    if statements <= 1 {
+        return run();
+    }
+    connection.execute_batch("SAVEPOINT several")?;
+    let result = run();
+    if result.is_err() && !connection.is_autocommit() {
+        connection.execute_batch("ROLLBACK TO several")?;
+    }
+    if !connection.is_autocommit() {
+        connection.execute_batch("RELEASE several")?;
+    }
+    result
+}
+
+const UPSERT: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
+     ON CONFLICT (store, key) DO UPDATE SET value = excluded.value";
+
+fn set_all(connection: &Connection, store: &str, pairs: &[(String, Vec<u8>)]) -> Outcome<()> {
+    let mut statement = connection.prepare_cached(UPSERT)?;
+    for (key, value) in pairs {
+        statement.execute(params![store, key, value])?;
+    }
+    Ok(())
+}
+
+fn delete_all(connection: &Connection, store: &str, keys: &[String]) -> Outcome<()> {
+    let mut statement = connection.prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
+    for key in keys {
+        statement.execute([store, key])?;
+    }
+    Ok(())
+}
+
+fn increment(connection: &Connection, store: &str, key: String, delta: i64) -> Outcome<i64> {
+    let mut select = connection.prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
+    let stored: Option<Vec<u8>> = select.query_row([store, &key], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).optional()?;
+    let before = match stored {
+        None => 0,
+        Some(bytes) => match <[u8; 8]>::try_from(bytes.as_slice()) {
+            Ok(bytes) => i64::from_le_bytes(bytes),
+            Err(_) => return Err(KeyValueError::NotACounter { key, bytes: bytes.len() }),
+        },
+    };
+    let Some(after) = before.checked_add(delta) else { return Err(KeyValueError::CounterOverflow { key }) };
+    // Reading a counter is `increment(key, 0)`, which need not cost a write.
+    if delta != 0 {
+        connection.prepare_cached(UPSERT)?.execute(params![store, key, after.to_le_bytes()])?;
+    }
+    Ok(after)
+}
+
+fn swap(
+    connection: &Connection,
+    mode: KeyValueMode,
+    store: &str,
+    key: &str,
+    expected: Option<&[u8]>,
+    value: &[u8],
+) -> Outcome<Swap> {
+    let changed = match (expected, mode) {
+        (Some(expected), _) => connection
+            .prepare_cached("UPDATE spin_key_value SET value = ?4 WHERE store = ?1 AND key = ?2 AND value = ?3")?
+            .execute(params![store, key, expected, value])?,
+        (None, KeyValueMode::Correct) => connection
+            .prepare_cached(
+                "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![store, key, value])?,
+        (None, KeyValueMode::SpinQuirks) => connection.prepare_cached(UPSERT)?.execute(params![store, key, value])?,
+    };
+    Ok(if changed == 1 { Swap::Swapped } else { Swap::Stale })
+}

@@ -1,0 +1,103 @@
+//! Runs a Spin application manifest in one process.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+use ota_host::Host;
+use ota_host::keyvalue::KeyValueMode;
+use ota_host::variables::parse_argument;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs a Spin application manifest in one process: HTTP, cron and MQTT triggers, key-value on SQLite, and an MQTT
+/// broker.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The manifest.
+    #[arg(long, short, default_value = "spin.toml")]
+    from: PathBuf,
+    /// Where the key-value store and compiled components are kept.
+    #[arg(long, default_value = ".overair")]
+    data_dir: PathBuf,
+    /// Where HTTP is served; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// Where the MQTT broker listens; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    mqtt_listen: SocketAddr,
+    /// Runs no broker: the one the manifest names is somewhere else.
+    #[arg(long)]
+    no_broker: bool,
+    /// A variable's value: `name=value`, `name=@file`, `@file.toml` or `@file.json`. `${http_port}` and `${mqtt_port}`
+    /// in a value stand for the ports that were bound.
+    #[arg(long, value_name = "NAME=VALUE")]
+    variable: Vec<String>,
+    /// What a compare-and-swap from an absent key does: insert only if still absent, or overwrite as Spin does.
+    #[arg(long, value_enum, default_value_t = Mode::Correct)]
+    key_value_mode: Mode,
+    /// Serves a component that the manifest does not have.
+    #[arg(long, value_name = "ROUTE=FILE")]
+    mount: Vec<String>,
+    /// Runs another file in place of a component's source.
+    #[arg(long, value_name = "COMPONENT=FILE")]
+    component: Vec<String>,
+    /// Leaves out the cron and MQTT triggers.
+    #[arg(long)]
+    no_triggers: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    Correct,
+    Spin,
+}
+
+fn main() -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .or_else(|_| tracing_subscriber::EnvFilter::try_new("info,rmqtt=warn,rmqtt_net=warn"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(Arguments::parse()))
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut host = Host::builder(&arguments.from)
+        .data_dir(&arguments.data_dir)
+        .http_listen(arguments.listen)
+        .key_value_mode(match arguments.key_value_mode {
+            Mode::Correct => KeyValueMode::Correct,
+            Mode::Spin => KeyValueMode::SpinQuirks,
+        });
+    if !arguments.no_broker {
+        host = host.mqtt_listen(arguments.mqtt_listen);
+    }
+    for argument in &arguments.variable {
+        host = host.variables(parse_argument(argument)?);
+    }
+    for argument in &arguments.mount {
+        let (route, file) = argument.split_once('=').context("a mount is given as `/route=file.wasm`")?;
+        host = host.mount(route, file);
+    }
+    for argument in &arguments.component {
+        let (name, file) = argument.split_once('=').context("a component is given as `name=file.wasm`")?;
+        host = host.component_override(name, file);
+    }
+    if arguments.no_triggers {
+        host = host.without_triggers();
+    }
+    let running = host.start().await?;
+    match running.mqtt_addr() {
+        Some(mqtt) => println!("ready http={} mqtt={mqtt}", running.http_addr()),
+        None => println!("ready http={}", running.http_addr()),
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
+    }
+    running.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The engine of tests: memory, a clock moved by hand, published messages kept, requests answered by the test.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+
+use ota_core::time::Timestamp;
+use ota_store::memory::MemoryKv;
+
+use crate::{Broker, Message, Platform, PlatformError};
+
+/// A request that a function made: url, token, body.
+pub type Posted = (String, String, Vec<u8>);
+
+/// The engine of tests. Clones are the same engine.
+#[derive(Clone)]
+pub struct FakePlatform(Rc<Inner>);
+
+struct Inner {
+    kv: MemoryKv,
+    now: Cell<u64>,
+    random: Cell<u64>,
+    variables: RefCell<BTreeMap<String, String>>,
+    published: RefCell<Vec<Message>>,
+    posted: RefCell<Vec<Posted>>,
+    broker_down: Cell<bool>,
+    log: RefCell<Vec<String>>,
+}
+
+impl FakePlatform {
+    /// Makes an engine with an empty store, at the moment `now`.
+    pub fn new(now: Timestamp) -> Self {
+        Self::with_kv(MemoryKv::new(), now)
+    }
+
+    /// Makes an engine over a store.
+    pub fn with_kv(kv: MemoryKv, now: Timestamp) -> Self {
+        let variables = [
+            ("api_token", "api-token"),
+            ("internal_token", "internal-token"),
+            ("url_signing_key", "url-signing-key"),
+            ("public_base_url", "http://ota.test"),
+            ("internal_base_url", "http://internal.test"),
+            ("mqtt_address", "mqtt://broker.test:1883"),
+            ("mqtt_username", "service"),
+            ("mqtt_password", "service-password"),
+        ];
+        Self(Rc::new(Inner {
+            kv,
+            now: Cell::new(now.0),
+            random: Cell::new(1),
+            variables: RefCell::new(variables.map(|(k, v)| (k.into(), v.into())).into()),
+            published: RefCell::default(),
+            posted: RefCell::default(),
+            broker_down: Cell::new(false),
+            log: RefCell::default(),
+        }))
+    }
+
+    /// Moves the clock.
+    pub fn advance_ms(&self, ms: u64) {
+        self.0.now.set(self.0.now.get() + ms);
+    }
+
+    /// Sets a variable.
+    pub fn set_variable(&self, name: &str, value: &str) {
+        self.0.variables.borrow_mut().insert(name.into(), value.into());
+    }
+
+    /// Returns and forgets the published messages.
+    pub fn take_published(&self) -> Vec<Message> {
+        self.0.published.take()
+    }
+
+    /// Returns and forgets the requests made.
+    pub fn take_posted(&self) -> Vec<Posted> {
+        self.0.posted.take()
+    }
+
+    /// Takes the broker down, or up again.
+    pub fn set_broker_down(&self, down: bool) {
+        self.0.broker_down.set(down);
+    }
+
+    /// Returns the log's lines so far.
+    pub fn log_lines(&self) -> Vec<String> {
+        self.0.log.borrow().clone()
+    }
+}
+
+impl Platform for FakePlatform {
+    type Kv = MemoryKv;
+
+    fn kv(&self) -> &MemoryKv {
+        &self.0.kv
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.now.get())
+    }
+
+    fn random(&self) -> [u8; 16] {
+        let n = self.0.random.get();
+        self.0.random.set(n + 1);
+        // Spread over all bytes, so that ids cut short still differ.
+        u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()
+    }
+
+    async fn variable(&self, name: &str) -> Result<String, PlatformError> {
+        let found = self.0.variables.borrow().get(name).cloned();
+        found.ok_or_else(|| PlatformError::Variable { name: name.into(), why: "not set".into() })
+    }
+
+    async fn publish(&self, _: &Broker, messages: &[Message]) -> Result<usize, PlatformError> {
+        if self.0.broker_down.get() {
+            return Err(PlatformError::Broker("down on purpose".into()));
+        }
+        self.0.published.borrow_mut().extend_from_slice(messages);
+        Ok(messages.len())
+    }
+
+    async fn post(&self, url: &str, token: &str, body: Vec<u8>) -> Result<u16, PlatformError> {
+        self.0.posted.borrow_mut().push((url.into(), token.into(), body));
+        Ok(200)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        tokio::task::spawn_local(task);
+    }
+
+    async fn sleep(&self, _: u64) {
+        tokio::task::yield_now().await;
+    }
+
+    fn log(&self, line: &str) {
+        self.0.log.borrow_mut().push(line.into());
+    }
+}

@@ -1,0 +1,9 @@
+//! Rules that hold for any history, not only for the ones somebody thought of; and the documents that state them.
+//!
+//! Each invariant is a named function that runs after every step. A failure prints the smallest history that breaks it.
+
+mod devices;
+mod documents;
+mod pushes;
+mod tasks;
+mod world;
