@@ -11,7 +11,8 @@ pub struct BrokerConfig {
     /// Threads of the broker's own runtime. Two: routing a message costs microseconds, and the functions need the
     /// rest of the machine.
     pub threads: usize,
-    /// How long a client may take from the first bytes of its CONNECT to being let in, the gate's time included.
+    /// How long a client may take over the rest of a CONNECT it has begun, and then the gate over its answer. A
+    /// connection that never sends anything is not covered: the library waits for its first bytes without end.
     pub connect_timeout: Duration,
     /// How long a client may leave its receive window shut before it is thrown out.
     pub send_timeout: Duration,
@@ -30,7 +31,7 @@ pub struct BrokerConfig {
     pub payload_bytes_max: u32,
     /// Longest topic of a device. The product page says 128; names at their longest need a little more.
     pub topic_bytes_max: usize,
-    /// Devices connected at once. The service's own connections do not count.
+    /// From how many sessions on no further device is let in. The service, and a device that comes back, always are.
     pub device_sessions_max: usize,
     /// Subscriptions of one session. The product page says 100 for a device, those made by the broker not counted.
     pub subscriptions_max: usize,
@@ -41,7 +42,8 @@ pub struct BrokerConfig {
     pub message_expiry: Duration,
     /// What may wait for one device. Few: the service pushes one upgrade at a time, and pushes it again.
     pub device_queue: QueueLimit,
-    /// What may wait for one connection of the service.
+    /// What may wait for one connection of the service. Many: when power comes back a whole fleet reports at once,
+    /// and a report that finds no room is lost.
     pub service_queue: QueueLimit,
     /// Messages a device may publish per second for good; beyond that it is slowed down. The product page allows
     /// 30, but a device that downloads a package over MQTT asks for one block per message.
@@ -76,7 +78,7 @@ impl Default for BrokerConfig {
             inflight_max: 32,
             message_expiry: Duration::from_secs(300),
             device_queue: QueueLimit { messages_max: 64, bytes_max: 1024 * 1024 },
-            service_queue: QueueLimit { messages_max: 8192, bytes_max: 16 * 1024 * 1024 },
+            service_queue: QueueLimit { messages_max: 65_536, bytes_max: 16 * 1024 * 1024 },
             device_publish_per_second_max: 100,
             device_publish_burst_max: 200,
         }

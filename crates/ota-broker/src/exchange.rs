@@ -25,18 +25,13 @@ pub(crate) struct Slot {
     pub(crate) seat: Arc<Seat>,
     pub(crate) session: Session,
     pub(crate) tx: Tx,
-    filters: HashSet<String>,
-}
-
-impl Slot {
-    pub(crate) fn new(seat: Arc<Seat>, session: Session, tx: Tx) -> Self {
-        Self { seat, session, tx, filters: HashSet::new() }
-    }
 }
 
 #[derive(Default)]
 struct Table {
     slots: HashMap<Arc<Seatholder>, Slot>,
+    /// What each session subscribed to, to undo it when the session ends.
+    filters: HashMap<Arc<Seatholder>, HashSet<String>>,
     routes: Routes<Arc<Seatholder>, SubscriptionOptions>,
 }
 
@@ -120,9 +115,7 @@ impl Exchange {
         }
         let holder = holder.clone();
         table.routes.insert(filter, holder.clone(), terms);
-        if let Some(slot) = table.slots.get_mut(&holder) {
-            slot.filters.insert(filter.to_owned());
-        }
+        table.filters.entry(holder).or_default().insert(filter.to_owned());
         true
     }
 
@@ -134,8 +127,8 @@ impl Exchange {
             return false;
         }
         let holder = holder.clone();
-        if let Some(slot) = table.slots.get_mut(&holder) {
-            slot.filters.remove(filter);
+        if let Some(filters) = table.filters.get_mut(&holder) {
+            filters.remove(filter);
         }
         table.routes.remove(filter, &holder)
     }
@@ -193,6 +186,7 @@ impl Exchange {
     pub(crate) fn clear(&self) {
         let mut table = self.write();
         table.routes.clear();
+        table.filters.clear();
         let slots = std::mem::take(&mut table.slots);
         drop(table);
         for slot in slots.into_values() {
@@ -212,8 +206,8 @@ impl Exchange {
 impl Table {
     fn remove(&mut self, holder: &Seatholder) -> Option<Slot> {
         let (holder, slot) = self.slots.remove_entry(holder)?;
-        for filter in &slot.filters {
-            self.routes.remove(filter, &holder);
+        for filter in self.filters.remove(&holder).unwrap_or_default() {
+            self.routes.remove(&filter, &holder);
         }
         Some(slot)
     }

@@ -14,6 +14,10 @@
 //!
 //! Deliberately missing: sessions that outlive their connection, retained messages, QoS 2 towards clients, TLS.
 //!
+//! Not covered: a connection that sends nothing at all stays open, because the library waits for the first eight bytes
+//! without a limit. It costs a file descriptor and no session; where strangers can reach the port, the number of
+//! connections per address is for the firewall to limit.
+//!
 //! A device's refused PUBLISH is acknowledged and dropped, a refused SUBSCRIBE entry answered with 0x80; the
 //! connection stays in both cases. The library logs through `log`, under `rmqtt` and `rmqtt_net`: a subscriber that
 //! collects `log` records does well to take only warnings from these two, as each refused login is an info there.

@@ -85,7 +85,7 @@ impl Entry for Place {
 
     async fn set(&mut self, session: Session, tx: Tx) -> anyhow::Result<()> {
         let seat = self.seat()?.clone();
-        if let Some(replaced) = self.sessions.exchange.insert(Slot::new(seat, session, tx)) {
+        if let Some(replaced) = self.sessions.exchange.insert(Slot { seat, session, tx }) {
             exchange::kick(&replaced);
         }
         Ok(())

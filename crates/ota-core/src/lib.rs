@@ -15,6 +15,7 @@ pub mod batch;
 pub mod device;
 pub mod digest;
 pub mod dispatch;
+pub mod download;
 pub mod effect;
 pub mod error;
 pub mod ids;

@@ -54,7 +54,7 @@ fn parse_csv(text: &str) -> anyhow::Result<Vec<Credential>> {
     text.lines()
         .enumerate()
         .map(|(index, line)| (index + 1, line.trim()))
-        .filter(|(number, line)| !line.is_empty() && !(*number == 1 && *line == "name,secret"))
+        .filter(|(_, line)| !line.is_empty() && *line != "name,secret")
         .map(|(number, line)| {
             let (name, secret) =
                 line.split_once(',').with_context(|| format!("line {number} is not `name,secret`"))?;

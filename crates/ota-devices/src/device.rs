@@ -43,6 +43,8 @@ pub struct Timing {
     pub ask_every: Duration,
     /// How long a lost MQTT connection stays lost.
     pub absence: Duration,
+    /// The first pause between two tries to connect; it doubles each time, up to ten seconds.
+    pub connect_pause: Duration,
 }
 
 impl Default for Timing {
@@ -56,6 +58,7 @@ impl Default for Timing {
             nap: Duration::from_secs(1),
             ask_every: Duration::from_secs(2),
             absence: Duration::from_millis(200),
+            connect_pause: Duration::from_millis(500),
         }
     }
 }
@@ -395,8 +398,10 @@ impl Device {
         let mut last = String::new();
         for attempt in 0..CONNECT_TRIES_MAX {
             if attempt > 0 {
-                let pause = Duration::from_millis(250 << attempt.min(6)).min(CONNECT_PAUSE_MAX);
-                sleep(pause + Duration::from_millis(self.random.below(500))).await;
+                let pause =
+                    (self.config.timing.connect_pause * (1 << (attempt - 1).min(6))).min(CONNECT_PAUSE_MAX);
+                // A fleet that lost its broker does not come back all at once.
+                sleep(pause + pause.mul_f64(self.random.below(1000) as f64 / 2000.0)).await;
             }
             self.connections += 1;
             let Credential { name, secret } = &self.config.credential;

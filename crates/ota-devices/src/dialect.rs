@@ -80,7 +80,9 @@ impl Dialect {
                 ),
             ),
             // A device without a clock.
-            Self::Quec => (name.to_owned(), SignMethod::Md5, None, "securemode=3,signmethod=hmacmd5".to_owned()),
+            Self::Quec => {
+                (name.to_owned(), SignMethod::Md5, None, "securemode=3,signmethod=hmacmd5".to_owned())
+            }
         };
         debug_assert!(tail.contains(method.as_str()), "the client id names the method that signs");
         let lower = password(method, secret, &id, name, product_key, timestamp);
@@ -116,9 +118,9 @@ impl Dialect {
             Self::CLink => format!(r#"{{"id":{id}, "params":{{"version":"{version}"}}}}"#),
             Self::Iotkit => format!(r#"{{"id":"{id}","params":{{"version":"{version}"}}}}"#),
             Self::Python => format!(r#"{{"id": 1, "params": {{"version": "{version}"}}}}"#),
-            Self::Aiot => format!(
-                r#"{{"id":"{id}","version":"1.0","params":{{"version":"{version}","module":null}}}}"#
-            ),
+            Self::Aiot => {
+                format!(r#"{{"id":"{id}","version":"1.0","params":{{"version":"{version}","module":null}}}}"#)
+            }
             Self::AliOs => format!("{{\"id\":0,\"params\":{{\"version\":\"{version}\"}}}}\0"),
             Self::Quec => {
                 format!(r#"{{"id": "{id}", "params": {{"version": "{version}", "module": "default"}}}}"#)
@@ -146,14 +148,18 @@ impl Dialect {
             Self::CLink => vec![format!(r#"{{"id":{id}, "params":{{"step":"{step}","desc":{text}}}}}"#)],
             Self::Iotkit => {
                 let second = if desc.is_empty() { json!("hello") } else { text.clone() };
-                [text, second].map(|t| format!(r#"{{"id":0,"params":{{"step":"{step}","desc":{t}}}}}"#)).into()
+                [text, second]
+                    .map(|t| format!(r#"{{"id":0,"params":{{"step":"{step}","desc":{t}}}}}"#))
+                    .into()
             }
             Self::Python => {
-                vec![format!(r#"{{"id": 1, "params": {{"step": "{step}", "desc": {text}, "module": "default"}}}}"#)]
+                vec![format!(
+                    r#"{{"id": 1, "params": {{"step": "{step}", "desc": {text}, "module": "default"}}}}"#
+                )]
             }
-            Self::Aiot => vec![format!(
-                r#"{{"id":"{id}","params":{{"step":"{step}","desc":{text},"module":null}}}}"#
-            )],
+            Self::Aiot => {
+                vec![format!(r#"{{"id":"{id}","params":{{"step":"{step}","desc":{text},"module":null}}}}"#)]
+            }
             Self::AliOs => vec![format!("{{\"id\":0,\"params\":{{\"step\":\"{step}\",\"desc\":{text}}}}}\0")],
             Self::Quec => vec![format!(
                 r#"{{"id": "{id}", "params": {{"step": {step}, "desc": {text}, "module": "default"}}}}"#

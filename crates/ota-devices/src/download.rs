@@ -147,7 +147,10 @@ impl Download {
         }
         let range = format!("bytes {}-{}/{}", self.received, self.size.saturating_sub(1), self.size);
         if !whole && header(CONTENT_RANGE) != Some(range.as_str()) {
-            return Err(format!("Content-Range is {}, not {range}", header(CONTENT_RANGE).unwrap_or("absent")));
+            return Err(format!(
+                "Content-Range is {}, not {range}",
+                header(CONTENT_RANGE).unwrap_or("absent")
+            ));
         }
         Ok(Some(response))
     }

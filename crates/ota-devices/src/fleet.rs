@@ -97,5 +97,9 @@ pub async fn run_fleet(config: FleetConfig) -> anyhow::Result<()> {
             Err(error) => gave_up.push(error.to_string()),
         }
     }
-    if gave_up.is_empty() { Ok(()) } else { bail!("{} devices gave up: {}", gave_up.len(), gave_up.join("; ")) }
+    if gave_up.is_empty() {
+        Ok(())
+    } else {
+        bail!("{} devices gave up: {}", gave_up.len(), gave_up.join("; "))
+    }
 }

@@ -117,9 +117,8 @@ impl Link {
     /// Says goodbye once all that was sent has left, or been acknowledged where it is to be.
     pub(crate) async fn close(mut self) -> Result<(), LinkError> {
         let (queued, awaiting) = (self.queued, self.awaiting);
-        let flushed = self
-            .progress
-            .wait_for(|p| p.ended.is_some() || (p.sent >= queued && p.acknowledged >= awaiting));
+        let flushed =
+            self.progress.wait_for(|p| p.ended.is_some() || (p.sent >= queued && p.acknowledged >= awaiting));
         match tokio::time::timeout(FLUSH_TIMEOUT, flushed).await {
             Ok(Ok(progress)) => {
                 if let Some(error) = &progress.ended {

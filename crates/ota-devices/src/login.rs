@@ -56,7 +56,8 @@ pub(crate) fn password(
 }
 
 fn hmac<M: Mac + KeyInit>(secret: &str, content: &str) -> String {
-    let mut mac = <M as Mac>::new_from_slice(secret.as_bytes()).expect("an HMAC takes a key of any length");
+    let mut mac =
+        <M as KeyInit>::new_from_slice(secret.as_bytes()).expect("an HMAC takes a key of any length");
     mac.update(content.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }

@@ -72,7 +72,9 @@ pub(crate) fn read(source: Source, payload: &[u8]) -> Result<Received, Complaint
         return complain("`message` is not \"success\"");
     }
     match &message["data"] {
-        Value::Object(data) if data.is_empty() && source == Source::Reply => Ok(Received { id, upgrade: None }),
+        Value::Object(data) if data.is_empty() && source == Source::Reply => {
+            Ok(Received { id, upgrade: None })
+        }
         data @ Value::Object(_) => {
             let upgrade = upgrade(data)?;
             read_flat(text, data)?;
@@ -97,7 +99,9 @@ fn upgrade(data: &Value) -> Result<Upgrade, Complaint> {
     };
     let (sign, md5) = (word("sign")?, word("md5")?);
     if !is_lower_hex(&sign, digits) || !is_lower_hex(&md5, 32) {
-        return complain("`data.sign` or `data.md5` is not made of lower-case hexadecimal digits of its length");
+        return complain(
+            "`data.sign` or `data.md5` is not made of lower-case hexadecimal digits of its length",
+        );
     }
     let url = word("url")?;
     let after_scheme = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
@@ -115,7 +119,8 @@ fn upgrade(data: &Value) -> Result<Upgrade, Complaint> {
 fn read_flat(text: &str, data: &Value) -> Result<(), Complaint> {
     for key in ["version", "size", "url", "sign", "signMethod"] {
         let first = text.split_once(&format!("\"{key}\":")).map(|(_, rest)| rest);
-        let value = first.and_then(|rest| serde_json::Deserializer::from_str(rest).into_iter::<Value>().next());
+        let value =
+            first.and_then(|rest| serde_json::Deserializer::from_str(rest).into_iter::<Value>().next());
         if !matches!(&value, Some(Ok(value)) if *value == data[key]) {
             return complain(format!("something before `data.{key}` is taken for it by the C SDK"));
         }

@@ -29,7 +29,8 @@ pub struct Schedule(Cron);
 impl Schedule {
     /// Reads an expression; the error says what is wrong with it.
     pub fn parse(expression: &str) -> Result<Self, String> {
-        let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).build();
+        // Sloppy ranges: `0/5`, "from 0 on every 5", is what most manifests say.
+        let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).sloppy_ranges(true).build();
         match parser.parse(expression) {
             Ok(cron) if expression.split_whitespace().count() == 6 => Ok(Self(cron)),
             Ok(_) => Err(format!("cron expression `{expression}` has not six fields, seconds first")),

@@ -54,9 +54,13 @@ impl Identity {
         if self.fingerprint == fingerprint {
             return Ok(());
         }
-        let detail = "this Idempotency-Key was used for another request";
-        Err(Problem::new("request.idempotency-key-reused", detail))
+        Err(reused())
     }
+}
+
+/// The problem of a key that was used for another request.
+pub fn reused() -> Problem {
+    Problem::new("request.idempotency-key-reused", "this Idempotency-Key was used for another request")
 }
 
 /// The first 16 bytes of the SHA-256 of the parts, each with its length.

@@ -10,6 +10,7 @@ pub mod page;
 pub mod problem;
 pub mod request;
 pub mod respond;
+pub mod wire;
 
 /// The body of every answer.
 pub type Body = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, anyhow::Error>;
@@ -18,3 +19,14 @@ pub type Response = http::Response<Body>;
 
 pub use self::problem::Problem;
 pub use self::request::Request;
+
+/// Unwraps what was made of the application's variables; without them the service cannot work.
+///
+/// # Errors
+/// `service.variable`, whose cause only the log is told.
+pub fn variable<T, E: std::fmt::Display>(value: Result<T, E>) -> Result<T, Problem> {
+    value.map_err(|error| {
+        let problem = Problem::new("service.variable", "the service is not set up");
+        Problem { log: Some(error.to_string()), ..problem }
+    })
+}

@@ -443,3 +443,93 @@ fn corrupt(product: &ProductKey, shard: u32) -> impl FnOnce(crate::record::Corru
     let key = keys::shard(product, shard);
     move |source| StoreError::Corrupt { key, source }
 }
+
+/// What a step of expansion came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expansion {
+    /// Tasks made by this step.
+    pub made: u32,
+    /// Shards visited by this step.
+    pub visited: u32,
+    /// Whether every device that is meant has its task now.
+    pub done: bool,
+}
+
+/// Gives devices their tasks, up to `shards_max` shards at a time, from where the batch's cursor stands. Named devices
+/// are few and are all given theirs at once.
+///
+/// # Errors
+/// The store's.
+pub async fn expand(
+    kv: &impl Kv,
+    id: BatchId,
+    shards_max: u32,
+    now: Timestamp,
+) -> Result<Expansion, StoreError> {
+    let Some(stored) = get(kv, id).await? else { return Ok(Expansion { done: true, ..Expansion::default() }) };
+    let canceled = stored.batch.cancel.is_some_and(|cancel| cancel.queued);
+    if stored.expanded || stored.batch.status.is_terminal() {
+        return Ok(Expansion { done: true, ..Expansion::default() });
+    }
+    let open = work::open_batches(kv).await?;
+    let mut expansion = Expansion::default();
+    let mut cursor = stored.expand_cursor;
+    let walks = matches!(stored.batch.target, TargetSelection::All);
+    loop {
+        let Some(shape) = shards::shape(kv, &stored.batch.product_key).await? else { break };
+        let visits = visits(&stored.batch, shape.shards);
+        // Named devices have no lasting cursor: their shards' numbers change when the fleet grows.
+        let from = if walks { cursor as usize } else { 0 };
+        let to = if walks { visits.len().min(from + (shards_max - expansion.visited) as usize) } else { visits.len() };
+        for visit in visits.get(from..to).unwrap_or_default() {
+            expansion.made += expand_shard(kv, &stored.batch, visit.shard, &open, now).await?;
+            expansion.visited += 1;
+        }
+        cursor = cursor.max(to as u32);
+        let same = shards::shape(kv, &stored.batch.product_key).await? == Some(shape);
+        expansion.done = canceled || (to == visits.len() && same && !shape.splitting);
+        if expansion.done || expansion.visited >= shards_max {
+            break;
+        }
+        if shape.splitting {
+            // Whoever began the split is at it; the next step looks again.
+            break;
+        }
+    }
+    change(kv, id, now, |stored| {
+        let changed = stored.expand_cursor < cursor || stored.expanded != (stored.expanded || expansion.done);
+        stored.expand_cursor = stored.expand_cursor.max(cursor);
+        stored.expanded |= expansion.done;
+        (changed, ())
+    })
+    .await?;
+    Ok(expansion)
+}
+
+/// Counts the tasks of a batch: by looking at every shard where there are few, else as the last walk did. Returns the
+/// counts and the moment they are of.
+///
+/// # Errors
+/// The store's.
+pub async fn counts(
+    kv: &impl Kv,
+    stored: &StoredBatch,
+    now: Timestamp,
+) -> Result<(TaskCounts, Timestamp), StoreError> {
+    let ended = stored.batch.status.is_terminal();
+    let Some(shape) = shards::shape(kv, &stored.batch.product_key).await? else {
+        return Ok((stored.counts, stored.counted_at));
+    };
+    let visits = visits(&stored.batch, shape.shards);
+    if ended || visits.len() > LOOK_SHARDS_MAX {
+        return Ok((stored.counts, stored.counted_at));
+    }
+    let mut counts = TaskCounts::default();
+    for visit in visits {
+        counts.merge(&look(kv, &stored.batch, visit, shape.shards).await?.counts());
+    }
+    Ok((counts, now))
+}
+
+/// Shards that a query of a batch's counts looks at; of a larger fleet it tells what the last walk counted.
+pub const LOOK_SHARDS_MAX: usize = 64;

@@ -84,9 +84,7 @@ pub async fn get(kv: &impl Kv, id: UploadId) -> Result<Option<Blob>, StoreError>
 /// # Errors
 /// The store's.
 pub async fn remove(kv: &impl Kv, id: UploadId, first: u64, last: u64) -> Result<u64, StoreError> {
-    if first == 0 {
-        kv.delete(&keys::blob(id)).await?;
-    }
+    kv.delete(&keys::blob(id)).await?;
     for index in first..last {
         kv.delete(&keys::chunk(id, index)).await?;
     }

@@ -21,6 +21,7 @@ pub mod products;
 pub mod record;
 pub mod shard;
 pub mod shards;
+pub mod targets;
 pub mod transact;
 pub mod work;
 

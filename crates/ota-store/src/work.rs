@@ -119,3 +119,24 @@ pub async fn remove_upload(kv: &impl Kv, id: UploadId, now: Timestamp) -> Result
     })
     .await
 }
+
+/// Notes that chunks from `chunks_max` on are removed.
+///
+/// # Errors
+/// The store's.
+pub async fn shrink_upload(
+    kv: &impl Kv,
+    id: UploadId,
+    chunks_max: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    update(kv, keys::WORK_UPLOADS, now, |open: Option<OpenUploads>| {
+        let Some(mut open) = open else { return Change::Keep(()) };
+        let Some(upload) = open.0.iter_mut().find(|upload| upload.id == id) else { return Change::Keep(()) };
+        // Half removed: it no longer has the age of a fresh upload.
+        upload.chunks_max = upload.chunks_max.min(chunks_max);
+        upload.since = Timestamp(0);
+        Change::Put(open, ())
+    })
+    .await
+}

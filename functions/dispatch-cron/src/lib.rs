@@ -25,7 +25,7 @@ impl Guest for DispatchCron {
     async fn handle_cron_event(_metadata: Metadata) -> Result<(), Error> {
         // Which moment it is, dispatch asks its own clock: the trigger's may be another machine's.
         post("/internal/dispatch/tick", b"", &PATIENCE).await.map_err(|error| {
-            let text = format!("a tick is lost: {error}");
+            let text = format!("a tick is given up: {error}");
             eprintln!("{text}");
             Error::Other(text)
         })

@@ -1,1 +1,20 @@
-//! Plans and performs what the clock asks for: expand, push, expire, record.
+//! What the clock asks for: give devices their tasks, push, retry, expire, record, finish. Any clock may call it, and any
+//! number of calls may overlap.
+
+mod finish;
+mod handle;
+mod push;
+mod walk;
+
+pub use handle::handle;
+
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, reason = "the macro exports the handler by the component model's ABI")]
+mod entry {
+    use ota_platform::spin::SpinPlatform;
+
+    #[spin_sdk::http_service]
+    async fn entry(request: spin_sdk::http::Request) -> ota_http::Response {
+        crate::handle(&SpinPlatform::new(), request).await
+    }
+}

@@ -1,1 +1,18 @@
 //! Products, modules and devices: the REST functions an operator keeps a fleet with.
+
+mod devices;
+mod handle;
+mod products;
+
+pub use handle::handle;
+
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, reason = "the macro exports the handler by the component model's ABI")]
+mod entry {
+    use ota_platform::spin::SpinPlatform;
+
+    #[spin_sdk::http_service]
+    async fn entry(request: spin_sdk::http::Request) -> ota_http::Response {
+        crate::handle(&SpinPlatform::new(), request).await
+    }
+}

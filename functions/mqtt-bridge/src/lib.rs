@@ -1,13 +1,14 @@
 //! The MQTT trigger's shim: one POST per message to progress-webhook.
 //!
-//! The trigger has acknowledged a message before it calls this function, so that the broker will not send it again:
-//! whatever can be done against a fault that passes is done here, before the error is returned.
+//! Spin's trigger has acknowledged a message before it calls this function, so that the broker will not send it again:
+//! whatever can be done against a fault that passes is done here, before the error is returned. Other hosts may call
+//! again after an error; a message that comes twice does no harm.
 #![cfg(target_arch = "wasm32")]
 
 use core::time::Duration;
 
 use bindings::{Error, Guest, Metadata, Payload};
-use ota_shim::{Patience, post, query_value};
+use ota_shim::{DeliveryError, Patience, post, query_value};
 
 mod bindings {
     #![allow(unsafe_code, missing_docs, unreachable_pub, reason = "generated from the WIT files")]
@@ -31,11 +32,16 @@ struct MqttBridge;
 impl Guest for MqttBridge {
     async fn handle_message(message: Payload, metadata: Metadata) -> Result<(), Error> {
         let path = format!("/internal/device-messages?topic={}", query_value(&metadata.topic));
-        post(&path, &message, &PATIENCE).await.map_err(|error| {
-            // Quoted with escapes, because a topic is what a client made of it.
-            let text = format!("a message on {:?} is lost: {error}", metadata.topic);
-            eprintln!("{text}");
-            Error::Other(text)
-        })
+        let Err(error) = post(&path, &message, &PATIENCE).await else { return Ok(()) };
+        // Quoted with escapes, because a topic is what a client made of it.
+        let text = format!("a message on {:?} is given up: {error}", metadata.topic);
+        eprintln!("{text}");
+        match error {
+            // No redelivery would cure it, so a host that redelivers after an error must not hear of one.
+            DeliveryError::Refused { .. } => Ok(()),
+            DeliveryError::Variable { .. } | DeliveryError::BaseUrl | DeliveryError::Exhausted { .. } => {
+                Err(Error::Other(text))
+            }
+        }
     }
 }

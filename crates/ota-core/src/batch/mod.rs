@@ -14,7 +14,7 @@ pub use self::target::{Admission, admit};
 pub use self::transition::{BatchEvent, BatchStatus};
 use crate::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
 use crate::package::PackageKind;
-use crate::task::{Retry, Task, TaskPolicy, TaskStatus};
+use crate::task::{Task, TaskPolicy, TaskStatus};
 use crate::time::Timestamp;
 
 /// What a batch is for (JobType).
@@ -220,8 +220,8 @@ impl Batch {
         self.cancel.is_some_and(|cancel| cancel.covers(task.status))
     }
 
-    /// Returns the retry setting.
-    pub fn retry(&self) -> Option<Retry> {
-        self.policy.retry
+    /// Returns the tags as keys and values.
+    pub fn tag_pairs(&self) -> Vec<(String, String)> {
+        self.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()
     }
 }

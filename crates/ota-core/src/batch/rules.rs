@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{TargetSelection, Tag};
+use crate::device::push::is_reserved_tag_key;
 use crate::error::{Coded, Faults, ValueError, check_len};
 use crate::ids::{DeviceName, Version};
 use crate::limits;
@@ -280,11 +281,6 @@ fn check_source_versions(
     versions
 }
 
-/// Tags travel to devices next to the upgrade's own fields, and some SDKs take the first hit of a key name wherever it
-/// stands, so a tag must not bear one of those names.
-const RESERVED_TAG_KEYS: [&str; 10] =
-    ["version", "size", "url", "sign", "signMethod", "module", "files", "dProtocol", "streamId", "md5"];
-
 fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
     if tags.len() > limits::TAGS_MAX {
         faults.add("/tags", &ValueError::TooMany { count: tags.len(), max: limits::TAGS_MAX });
@@ -301,7 +297,7 @@ fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
         if !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '.') {
             faults.add(&key_pointer, &ValueError::Charset { allowed: "letters, digits, `.`" });
         }
-        if RESERVED_TAG_KEYS.contains(key) {
+        if is_reserved_tag_key(key) {
             let why = "devices would take it for a field of the upgrade";
             faults.add(&key_pointer, &ValueError::NotAllowed { why });
         }

@@ -15,8 +15,9 @@ use serde::{Serialize, Serializer};
 use crate::device::message::MessageId;
 use crate::digest::{DigestAlgorithm, Digests};
 use crate::ids::{DeviceRef, ModuleName, Version};
+use crate::package::Package;
 
-/// The member of `extData` that carries the package's free text.
+/// The member of `extData` that carries the package's free text. No tag has this key: tags have no underscores.
 const UDI_MEMBER: &str = "_package_udi";
 
 /// Names that no tag may have: SDKs that search the text would take the tag for the notice's own member. The later
@@ -51,7 +52,7 @@ pub const RESERVED_TAG_KEYS: [&str; 25] = [
 
 /// Tells whether no tag may have this key; see [`RESERVED_TAG_KEYS`].
 pub fn is_reserved_tag_key(key: &str) -> bool {
-    key == UDI_MEMBER || RESERVED_TAG_KEYS.contains(&key)
+    RESERVED_TAG_KEYS.contains(&key)
 }
 
 /// What a device needs to know of the upgrade it should make.
@@ -75,6 +76,23 @@ pub struct UpgradeNotice<'a> {
     pub tags: &'a [(String, String)],
     /// The package's free text, empty when there is none.
     pub udi: &'a str,
+}
+
+impl<'a> UpgradeNotice<'a> {
+    /// Makes the notice of a package for a device of a batch with these tags, to be downloaded from `url`.
+    pub fn of(package: &'a Package, tags: &'a [(String, String)], url: &'a str) -> Self {
+        Self {
+            target_version: &package.target_version,
+            size: package.size,
+            url,
+            algorithm: package.algorithm,
+            digests: &package.digests,
+            is_delta: package.kind.source_version().is_some(),
+            module: &package.module,
+            tags,
+            udi: &package.udi,
+        }
+    }
 }
 
 /// The topics on which devices, and the service about devices, are told something.
@@ -183,7 +201,7 @@ impl<'a> ExtData<'a> {
     fn members(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let tags = self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let udi = (!self.udi.is_empty()).then_some((UDI_MEMBER, self.udi));
-        tags.filter(|(key, _)| !is_reserved_tag_key(key)).chain(udi)
+        tags.filter(|(key, _)| !is_reserved_tag_key(key) && *key != UDI_MEMBER).chain(udi)
     }
 
     fn is_empty(&self) -> bool {

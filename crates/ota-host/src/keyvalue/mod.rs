@@ -104,9 +104,13 @@ pub struct KeyValueStore {
 
 impl KeyValueStore {
     /// Opens the file, making it if there is none.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime, in which writes are answered.
     pub fn open(path: &Path, mode: KeyValueMode, metrics: Arc<Metrics>) -> Result<Self, KeyValueError> {
         // The writer first: it makes the table and turns the file to write-ahead logging.
-        let writer = Writer::start(writer::open(path)?, mode);
+        let writer = Writer::start(writer::open(path)?, mode, tokio::runtime::Handle::current());
         let readers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, READERS_MAX);
         let readers = (0..readers).map(|_| Ok(Mutex::new(open_reader(path)?))).collect::<Result<_, KeyValueError>>()?;
         Ok(Self { readers, next_reader: AtomicUsize::new(0), writer, metrics })

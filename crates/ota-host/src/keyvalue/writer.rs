@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::{KeyValueError, KeyValueMode, Swap, connect};
@@ -61,11 +62,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, mode: KeyValueMode) -> Self {
+    /// Starts the thread. Answers are given from within `runtime`: waking each waiting task from outside of it
+    /// would cost a system call each, for all that share a commit.
+    pub(super) fn start(connection: Connection, mode: KeyValueMode, runtime: Handle) -> Self {
         let (queue, writes) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("key-value-writer".to_owned())
-            .spawn(move || write_until_closed(connection, mode, &writes))
+            .spawn(move || write_until_closed(connection, mode, &runtime, &writes))
             .map_err(|error| tracing::error!(%error, "no thread for the key-value writer"))
             .ok();
         Self { queue: Some(queue), thread }
@@ -107,12 +110,18 @@ pub(super) fn open(path: &Path) -> Outcome<Connection> {
     Ok(connection)
 }
 
-fn write_until_closed(mut connection: Connection, mode: KeyValueMode, writes: &Receiver<(Arc<str>, Write)>) {
+fn write_until_closed(
+    mut connection: Connection,
+    mode: KeyValueMode,
+    runtime: &Handle,
+    writes: &Receiver<(Arc<str>, Write)>,
+) {
     let mut batch = Vec::new();
     while let Ok(first) = writes.recv() {
         batch.push(first);
         batch.extend(writes.try_iter().take(COMMIT_WRITES_MAX - 1));
-        write_together(&mut connection, mode, batch.drain(..));
+        let (done, committed) = write_together(&mut connection, mode, batch.drain(..));
+        runtime.spawn(async move { done.into_iter().for_each(|done| done.answer(&committed)) });
     }
 }
 
@@ -120,7 +129,7 @@ fn write_together(
     connection: &mut Connection,
     mode: KeyValueMode,
     batch: impl Iterator<Item = (Arc<str>, Write)>,
-) {
+) -> (Vec<Done>, Outcome<()>) {
     let begun = connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
     let mut done = Vec::new();
     for (store, write) in batch {
@@ -133,7 +142,7 @@ fn write_together(
     if let Err(error) = &committed {
         tracing::error!(%error, writes = done.len(), "a key-value commit failed");
     }
-    done.into_iter().for_each(|done| done.answer(&committed));
+    (done, committed)
 }
 
 fn commit(connection: &Connection) -> Outcome<()> {

@@ -1,0 +1,125 @@
+//! The process full of devices that a story starts, and what it hears of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::credentials::Credential;
+use crate::event::{Event, What};
+
+/// What devices have told so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard {
+    /// The last failure of each device: step and words.
+    pub(super) failures: BTreeMap<String, (i8, String)>,
+    /// What they complained of, and who gave up.
+    pub(super) complaints: Vec<String>,
+}
+
+impl Heard {
+    fn take(&mut self, event: Event) {
+        match event.what {
+            What::Failed { step, desc } => {
+                self.failures.insert(event.device, (step, desc));
+            }
+            What::Complaint { text } => self.complaints.push(format!("{}: {text}", event.device)),
+            What::GaveUp { why } => self.complaints.push(format!("{}: gave up: {why}", event.device)),
+            What::Online
+            | What::Offline { .. }
+            | What::Informed { .. }
+            | What::Told { .. }
+            | What::Progress { .. }
+            | What::Cut { .. }
+            | What::Upgraded { .. } => {}
+        }
+    }
+}
+
+/// A running process of devices. Dropping it ends the process.
+pub(super) struct Crew {
+    child: Child,
+    // The devices live as long as somebody holds this end.
+    _leash: ChildStdin,
+    heard: Arc<Mutex<Heard>>,
+}
+
+impl Crew {
+    /// Starts `program run` with these arguments. Secrets go through a pipe: not on a disk, nor on a command line.
+    pub(super) async fn start(
+        program: &Path,
+        arguments: &[String],
+        credentials: &[Credential],
+    ) -> anyhow::Result<Self> {
+        let mut child = Command::new(program)
+            .arg("run")
+            .args(arguments)
+            .args(["--credentials", "-", "--leash", "--events"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let (Some(mut leash), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            bail!("the devices' process has no pipes");
+        };
+        let mut line = serde_json::to_vec(credentials)?;
+        line.push(b'\n');
+        leash.write_all(&line).await.context("the devices' process takes no credentials")?;
+        leash.flush().await?;
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        tokio::spawn(listen(stdout, heard.clone()));
+        Ok(Self { child, _leash: leash, heard })
+    }
+
+    /// Fails if the devices' process has ended.
+    pub(super) fn check(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("the devices' process ended early: {status}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns what was heard so far.
+    pub(super) fn heard(&self) -> Heard {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until the devices' process ends.
+    pub(super) async fn ended(&mut self) {
+        let _status = self.child.wait().await;
+    }
+}
+
+async fn listen(stdout: ChildStdout, heard: Arc<Mutex<Heard>>) {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Ok(event) = serde_json::from_str::<Event>(&line) {
+            heard.lock().unwrap_or_else(PoisonError::into_inner).take(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_and_complaints_are_kept() {
+        let mut heard = Heard::default();
+        for what in [
+            What::Online,
+            What::Failed { step: -2, desc: "first".into() },
+            What::Failed { step: -2, desc: "second".into() },
+            What::Complaint { text: "not compact".into() },
+        ] {
+            heard.take(Event { at: 0, device: "lamp-1".into(), what });
+        }
+        assert_eq!(heard.failures["lamp-1"], (-2, "second".to_owned()));
+        assert_eq!(heard.complaints, ["lamp-1: not compact"]);
+    }
+}

@@ -1,0 +1,53 @@
+//! Routes.
+
+use bytes::Bytes;
+use http::Method;
+use ota_core::ids::{BatchId, DeviceName};
+use ota_http::auth::require_bearer;
+use ota_http::{Problem, Request, Response};
+use ota_platform::Platform;
+
+use crate::{create, query};
+
+/// Answers a request.
+pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let answer = route(platform, request).await;
+    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+}
+
+async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let mut request = Request::new(request)?;
+    require_bearer(&request.headers, &ota_http::variable(platform.variable("api_token").await)?)?;
+    let method = request.method.clone();
+    let segments = request.segments.clone();
+    let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match (&method, path.as_slice()) {
+        (&Method::POST, ["v1", "batches"]) => create::create(platform, &mut request).await,
+        (&Method::GET, ["v1", "batches"]) => query::list(platform, &request).await,
+        (&Method::GET, ["v1", "batches", id]) => query::get(platform, batch_id(id)?).await,
+        (&Method::POST, ["v1", "batches", id, "cancel"]) => {
+            create::cancel(platform, &mut request, batch_id(id)?).await
+        }
+        (&Method::GET, ["v1", "batches", id, "tasks"]) => {
+            query::tasks(platform, &request, batch_id(id)?).await
+        }
+        (&Method::GET, ["v1", "batches", id, "tasks", name]) => {
+            let device = DeviceName::new(name).map_err(|_| Problem::not_found("task"))?;
+            query::task(platform, batch_id(id)?, &device).await
+        }
+        _ => Err(Problem::no_route()),
+    }
+}
+
+/// An id that no batch can have is one that no batch has.
+fn batch_id(text: &str) -> Result<BatchId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("batch"))
+}

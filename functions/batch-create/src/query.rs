@@ -1,0 +1,123 @@
+//! Looking at batches and their tasks.
+
+use http::StatusCode;
+use ota_core::error::{Faults, ValueError};
+use ota_core::ids::{BatchId, DeviceName, PackageId};
+use ota_core::task::TaskStatus;
+use ota_http::wire::{BatchJson, TaskJson};
+use ota_http::{Problem, Request, Response, page, respond};
+use ota_platform::Platform;
+use ota_store::batches::{self, StoredBatch, visits};
+use ota_store::log::{self, LogCursor};
+use ota_store::{keys, shards};
+
+/// Shards that one page of a task list looks at, at most: a filter may leave nothing of any of them.
+const PAGE_SHARDS_MAX: usize = 64;
+
+async fn find<P: Platform>(platform: &P, id: BatchId) -> Result<StoredBatch, Problem> {
+    batches::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("batch"))
+}
+
+/// Answers with a batch and its counts.
+pub(crate) async fn answer<P: Platform>(
+    platform: &P,
+    status: StatusCode,
+    stored: &StoredBatch,
+) -> Result<Response, Problem> {
+    let (counts, at) = batches::counts(platform.kv(), stored, platform.now()).await?;
+    Ok(respond::json(status, &BatchJson::new(stored, counts, at)))
+}
+
+/// `GET /v1/batches/{batch_id}`
+pub(crate) async fn get<P: Platform>(platform: &P, id: BatchId) -> Result<Response, Problem> {
+    answer(platform, StatusCode::OK, &find(platform, id).await?).await
+}
+
+/// `GET /v1/batches`: newest first, with the counts of the last walk.
+pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> Result<Response, Problem> {
+    request.only_query(&["limit", "cursor", "package_id"])?;
+    let limit = page::limit(request)?;
+    let cursor = page::cursor(request, |text| {
+        let (page, left) = text.split_once('.')?;
+        Some(LogCursor { page: page.parse().ok()?, left: left.parse().ok()? })
+    })?;
+    let key = match request.query("package_id") {
+        None => keys::BATCHES.to_owned(),
+        Some(text) => {
+            let id: PackageId = text.parse().map_err(|error: ValueError| {
+                let mut faults = Faults::new();
+                faults.add("query:package_id", &error);
+                Problem::from(faults)
+            })?;
+            keys::package_batches(id)
+        }
+    };
+    let (ids, next) = log::read(platform.kv(), &key, cursor, limit).await?;
+    let mut items = Vec::with_capacity(ids.len());
+    for id in ids {
+        // A batch that is just being made is listed and has no record yet.
+        if let Some(stored) = batches::get(platform.kv(), BatchId(id)).await? {
+            items.push(BatchJson::new(&stored, stored.counts, stored.counted_at));
+        }
+    }
+    let next_cursor = next.map(|cursor| format!("{}.{}", cursor.page, cursor.left));
+    Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }))
+}
+
+/// `GET /v1/batches/{batch_id}/tasks`: shard by shard, so a page may be shorter than asked for.
+pub(crate) async fn tasks<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    id: BatchId,
+) -> Result<Response, Problem> {
+    request.only_query(&["limit", "cursor", "status"])?;
+    let limit = page::limit(request)?;
+    let cursor = page::cursor(request, |text| {
+        let (visit, after) = text.split_once('.')?;
+        Some((visit.parse::<usize>().ok()?, after.to_owned()))
+    })?;
+    let status = request.query("status").map(|text| {
+        TaskStatus::parse(text).ok_or_else(|| {
+            let mut faults = Faults::new();
+            let allowed = "queued, notified, in-progress, succeeded, failed, canceled";
+            faults.add("query:status", &ValueError::NotOneOf { allowed });
+            Problem::from(faults)
+        })
+    });
+    let status = status.transpose()?;
+    let stored = find(platform, id).await?;
+    let kv = platform.kv();
+    let shape = shards::shape(kv, &stored.batch.product_key).await?.ok_or_else(|| Problem::not_found("product"))?;
+    let visits = visits(&stored.batch, shape.shards);
+    let (mut at, mut after) = cursor.unwrap_or_default();
+    let last = visits.len().min(at.saturating_add(PAGE_SHARDS_MAX));
+    let mut items: Vec<TaskJson> = Vec::new();
+    while at < last && items.len() < limit {
+        let found = batches::look(kv, &stored.batch, visits[at], shape.shards).await?;
+        let wanted = found.tasks().into_iter().filter(|listed| {
+            listed.device_name.as_str() > after.as_str() && status.is_none_or(|status| listed.task.status == status)
+        });
+        for listed in wanted {
+            if items.len() >= limit {
+                let next_cursor = items.last().map(|last| format!("{at}.{}", last.device_name));
+                return Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }));
+            }
+            items.push(TaskJson::listed(&stored.batch, &listed));
+        }
+        (at, after) = (at + 1, String::new());
+    }
+    let next_cursor = (at < visits.len()).then(|| format!("{at}."));
+    Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }))
+}
+
+/// `GET /v1/batches/{batch_id}/tasks/{device_name}`
+pub(crate) async fn task<P: Platform>(
+    platform: &P,
+    id: BatchId,
+    device: &DeviceName,
+) -> Result<Response, Problem> {
+    let stored = find(platform, id).await?;
+    let listed = batches::task_of(platform.kv(), &stored.batch, device, platform.now()).await?;
+    let listed = listed.ok_or_else(|| Problem::not_found("task"))?;
+    Ok(respond::json(StatusCode::OK, &TaskJson::listed(&stored.batch, &listed)))
+}

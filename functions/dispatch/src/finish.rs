@@ -1,0 +1,124 @@
+//! How things end: a walk, a batch, a trial, an upload nobody made a package of.
+
+use ota_core::batch::{Batch, BatchEvent, BatchKind};
+use ota_core::ids::BatchId;
+use ota_core::package::VerificationEvent;
+use ota_core::time::Timestamp;
+use ota_http::Problem;
+use ota_platform::Platform;
+use ota_store::batches::{self, StoredBatch, Sweep};
+use ota_store::{blobs, packages, work};
+
+use crate::handle::Report;
+
+/// How long a listed batch may be without its record: its maker died, or is slower than any request lives.
+const WITHOUT_RECORD_MS: u64 = 10 * 60 * 1000;
+/// Chunks that one tick removes.
+const REMOVE_CHUNKS_MAX: u64 = 1_024;
+/// How long an upload may take to arrive.
+const ARRIVING_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// How long after the last moment its package could have been made an upload is collected. A request that is just making
+/// the package has taken the upload off the list by then.
+const COLLECT_GRACE_MS: u64 = 60_000;
+
+/// Takes a batch off the list that never came to be.
+pub(crate) async fn without_record<P: Platform>(
+    platform: &P,
+    id: BatchId,
+    listed_at: Timestamp,
+) -> Result<(), Problem> {
+    if platform.now().ms_since(listed_at) > WITHOUT_RECORD_MS {
+        work::remove_batch(platform.kv(), id, platform.now()).await?;
+    }
+    Ok(())
+}
+
+/// Notes how far a walk came, and ends the batch when nothing is left to do. Returns whether another walk right away may
+/// end it: every task has ended, and the walk before had not counted the same.
+///
+/// Two walks that agree are asked for, because a task may end behind the walk's back in a shard that has moved.
+pub(crate) async fn note<P: Platform>(
+    platform: &P,
+    batch: &Batch,
+    sweep: Sweep,
+    complete: bool,
+) -> Result<bool, Problem> {
+    let now = platform.now();
+    let noted = batches::change(platform.kv(), batch.id, now, |stored| {
+        if stored.batch.status.is_terminal() {
+            return (false, (false, Some(stored.clone())));
+        }
+        if !complete {
+            stored.sweep = sweep;
+            return (true, (false, None));
+        }
+        let same = stored.counts == sweep.counts && stored.sweep.after_expansion;
+        let all_ended = sweep.after_expansion && sweep.counts.active() == 0 && sweep.unrecorded == 0;
+        stored.counts = sweep.counts;
+        stored.counted_at = now;
+        // The flag is kept for the next walk to compare with; the rest starts anew.
+        stored.sweep = Sweep { after_expansion: sweep.after_expansion, ..Sweep::default() };
+        if !(all_ended && same) {
+            return (true, (all_ended, None));
+        }
+        let canceled = stored.batch.cancel.is_some() && sweep.counts.canceled > 0;
+        stored.batch.status = stored.batch.status.after(BatchEvent::AllTasksEnded { canceled });
+        stored.batch.ended_at = Some(now);
+        (true, (false, Some(stored.clone())))
+    });
+    match noted.await? {
+        Some((_, Some(stored))) => {
+            ended(platform, &stored).await?;
+            Ok(false)
+        }
+        Some((again, None)) => Ok(again),
+        None => Ok(false),
+    }
+}
+
+/// Draws the consequences of a batch's end; done again if the process died before they were.
+pub(crate) async fn ended<P: Platform>(platform: &P, stored: &StoredBatch) -> Result<(), Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    let batch = &stored.batch;
+    if batch.kind == BatchKind::Verify {
+        let counts = &stored.counts;
+        let all_succeeded = counts.total() > 0 && counts.succeeded == counts.total();
+        let event = VerificationEvent::Ended { all_succeeded };
+        if let Some(Err(refused)) = packages::verification(kv, batch.package_id, batch.id, event, now).await? {
+            platform.log(&format!("package {}: {refused}", batch.package_id));
+        }
+    }
+    work::remove_batch(kv, batch.id, now).await?;
+    Ok(())
+}
+
+/// Collects uploads that have not become packages in time, and the bytes of deleted packages, some chunks at a time.
+pub(crate) async fn uploads<P: Platform>(platform: &P, report: &mut Report) -> Result<(), Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    let mut left = REMOVE_CHUNKS_MAX;
+    for upload in work::open_uploads(kv).await?.0 {
+        if left == 0 {
+            break;
+        }
+        let blob = blobs::get(kv, upload.id).await?;
+        let over = match &blob {
+            Some(blob) => blob.expires_at().max(upload.since).plus_ms(COLLECT_GRACE_MS),
+            // Still arriving, or cut off; or complete once, and half removed.
+            None => upload.since.plus_ms(ARRIVING_MS_MAX),
+        };
+        if now < over {
+            continue;
+        }
+        // From the end, so that the list can say how much is left.
+        let chunks = blob.map_or(upload.chunks_max, |blob| blob.chunks()).min(upload.chunks_max);
+        let first = chunks - chunks.min(left);
+        left -= blobs::remove(kv, upload.id, first, chunks).await?;
+        if first == 0 {
+            work::remove_upload(kv, upload.id, now).await?;
+            report.collected += 1;
+        } else {
+            work::shrink_upload(kv, upload.id, first, now).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! `POST /internal/dispatch/tick` and `POST /internal/dispatch/device`
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use ota_core::error::{Faults, ValueError};
+use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
+use ota_http::auth::require_bearer;
+use ota_http::{Problem, Request, Response, json, respond};
+use ota_platform::Platform;
+use ota_store::work;
+use serde::Serialize;
+
+use crate::{finish, push, walk};
+
+/// What a call has done.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    /// Batches looked at.
+    pub(crate) batches: u32,
+    /// Shards visited.
+    pub(crate) shards: u32,
+    /// Tasks made.
+    pub(crate) made: u32,
+    /// Devices pushed to.
+    pub(crate) pushed: u32,
+    /// Tasks ended by the clock or an operator.
+    pub(crate) ended: u32,
+    /// Ended tasks written into their batch's history.
+    pub(crate) recorded: u32,
+    /// Uploads collected.
+    pub(crate) collected: u32,
+}
+
+/// Answers a request.
+pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let answer = route(platform, request).await;
+    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+}
+
+async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let mut request = Request::new(request)?;
+    require_bearer(&request.headers, &ota_http::variable(platform.variable("internal_token").await)?)?;
+    let path = request.segments.clone();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let report = match (&request.method, path.as_slice()) {
+        (&Method::POST, ["internal", "dispatch", "tick"]) => {
+            let document = request.json().await?;
+            let (batch, reading) = document.read(|fields, faults| fields.text("batch_id", faults));
+            let mut rules = Faults::new();
+            let only = batch.and_then(|text| rules.take("/batch_id", text.parse::<BatchId>()));
+            json::join(reading, rules.into_result())?;
+            tick(platform, only).await?
+        }
+        (&Method::POST, ["internal", "dispatch", "device"]) => {
+            let document = request.json().await?;
+            let ((key, name), reading) = document
+                .read(|fields, faults| (fields.text("product_key", faults), fields.text("device_name", faults)));
+            let mut rules = Faults::new();
+            let missing = ValueError::Missing;
+            let key = rules.take("/product_key", key.ok_or(missing.clone()).and_then(ProductKey::new));
+            let name = rules.take("/device_name", name.ok_or(missing).and_then(DeviceName::new));
+            json::join(reading, rules.into_result())?;
+            let mut report = Report::default();
+            if let (Some(product_key), Some(device_name)) = (key, name) {
+                push::one(platform, &DeviceRef { product_key, device_name }, &mut report).await?;
+            }
+            report
+        }
+        _ => return Err(Problem::no_route()),
+    };
+    Ok(respond::json(StatusCode::OK, &report))
+}
+
+/// Looks after every batch that has not ended, or after one. A batch that fails does not keep the others waiting.
+async fn tick<P: Platform>(platform: &P, only: Option<BatchId>) -> Result<Report, Problem> {
+    let mut report = Report::default();
+    let open = work::open_batches(platform.kv()).await?;
+    let mut failed = None;
+    for (id, since) in open.0 {
+        if only.is_some_and(|only| only != id) {
+            continue;
+        }
+        report.batches += 1;
+        if let Err(problem) = walk::batch(platform, id, since, &mut report).await {
+            platform.log(&format!("batch {id}: {}: {}", problem.code, problem.log.as_deref().unwrap_or("")));
+            failed = Some(problem);
+        }
+    }
+    if only.is_none() {
+        finish::uploads(platform, &mut report).await?;
+    }
+    match failed {
+        Some(problem) => Err(problem),
+        None => Ok(report),
+    }
+}

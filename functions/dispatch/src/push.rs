@@ -1,0 +1,140 @@
+//! Pushing upgrades: take tokens, note the push with the task, publish, note that it went out.
+//!
+//! Each step is stored before the next begins. A process that dies in between leaves tokens unused, or a push that is
+//! noted and not sent, which a later tick finds by its age and makes again. Publishing twice does no harm.
+
+use ota_core::device::Device;
+use ota_core::device::push::{Topics, UpgradeNotice, render_push};
+use ota_core::dispatch::push_is_due;
+use ota_core::download;
+use ota_core::batch::Batch;
+use ota_core::ids::DeviceRef;
+use ota_core::limits;
+use ota_core::task::TaskEvent;
+use ota_core::time::Timestamp;
+use ota_http::Problem;
+use ota_platform::{Broker, Message, Platform};
+use ota_store::{batches, devices, packages};
+
+use crate::handle::Report;
+use crate::walk::change_tasks;
+
+/// Takes up to `wanted` tokens of the batch's rate (R93).
+async fn tokens<P: Platform>(
+    platform: &P,
+    batch: &Batch,
+    wanted: usize,
+    now: Timestamp,
+) -> Result<u32, Problem> {
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+    let granted = batches::change(platform.kv(), batch.id, now, |stored| {
+        let granted = stored.rate.grant(wanted, stored.batch.push_per_minute_max, now);
+        (granted > 0, granted)
+    });
+    Ok(granted.await?.unwrap_or(0))
+}
+
+/// Pushes to the devices of one shard that are due, as far as tokens go.
+pub(crate) async fn shard<P: Platform>(
+    platform: &P,
+    batch: &Batch,
+    shard: u32,
+    wanted: usize,
+    report: &mut Report,
+) -> Result<(), Problem> {
+    let now = platform.now();
+    let granted = tokens(platform, batch, wanted, now).await?;
+    if granted == 0 {
+        return Ok(());
+    }
+    let chosen = change_tasks(platform, batch, shard, now, |plan, device| {
+        let granted = plan.push.iter().take(granted as usize);
+        granted.into_iter().any(|name| *name == device.name).then_some(TaskEvent::PushDecided)
+    });
+    let chosen = chosen.await?;
+    let sent = publish(platform, batch, &chosen, now).await?;
+    report.pushed += sent.len() as u32;
+    if !sent.is_empty() {
+        let done = change_tasks(platform, batch, shard, platform.now(), |_, device| {
+            sent.contains(&device.name).then_some(TaskEvent::PushSent)
+        });
+        done.await?;
+    }
+    Ok(())
+}
+
+/// Pushes to one device, if a push to it is due.
+pub(crate) async fn one<P: Platform>(
+    platform: &P,
+    device: &DeviceRef,
+    report: &mut Report,
+) -> Result<(), Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    let Some((found, _)) = devices::find(kv, device, now).await? else { return Ok(()) };
+    let due = found.task.as_ref().filter(|task| push_is_due(&found, task, now));
+    let Some(batch_id) = due.map(|task| task.batch_id) else { return Ok(()) };
+    let Some(stored) = batches::get(kv, batch_id).await? else { return Ok(()) };
+    let batch = &stored.batch;
+    // What the walk would end rather than push is left to the walk.
+    let plan = ota_core::dispatch::plan(batch, std::iter::once(&found), now);
+    if plan.push.is_empty() || tokens(platform, batch, 1, now).await? == 0 {
+        return Ok(());
+    }
+    let chosen = devices::update(kv, device, now, |found, _| {
+        let due = found.task.as_ref().is_some_and(|task| push_is_due(found, task, now));
+        let decided = due && found.apply(batch.id, &TaskEvent::PushDecided, &batch.policy, now);
+        (decided, decided.then(|| found.clone()))
+    });
+    let Some(chosen) = chosen.await?.flatten() else { return Ok(()) };
+    let sent = publish(platform, batch, std::slice::from_ref(&chosen), now).await?;
+    report.pushed += sent.len() as u32;
+    if !sent.is_empty() {
+        devices::update(kv, device, platform.now(), |found, _| {
+            (found.apply(batch.id, &TaskEvent::PushSent, &batch.policy, platform.now()), ())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Publishes the upgrade to devices, and returns those the broker has taken it for. A push whose grant is too old is not
+/// published any more, so that the rate holds however slow this process was.
+async fn publish<P: Platform>(
+    platform: &P,
+    batch: &Batch,
+    chosen: &[Device],
+    granted_at: Timestamp,
+) -> Result<Vec<ota_core::ids::DeviceName>, Problem> {
+    if chosen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(stored) = packages::get(platform.kv(), batch.package_id).await? else { return Ok(Vec::new()) };
+    let key = ota_http::variable(platform.variable("url_signing_key").await)?;
+    let base = ota_http::variable(platform.variable("public_base_url").await)?;
+    let broker = ota_http::variable(Broker::from_variables(platform).await)?;
+    let now = platform.now();
+    if now.ms_since(granted_at) > limits::PUSH_GRANT_MS {
+        platform.log(&format!("batch {}: {} pushes given up, this took too long", batch.id, chosen.len()));
+        return Ok(Vec::new());
+    }
+    let url = download::issue(&base, key.as_bytes(), stored.package.id, now);
+    let tags = batch.tag_pairs();
+    let notice = UpgradeNotice::of(&stored.package, &tags, &url);
+    let messages: Vec<Message> = chosen
+        .iter()
+        .enumerate()
+        .map(|(index, device)| Message {
+            topic: Topics::upgrade(&batches::device_ref(batch, &device.name)),
+            payload: render_push(&notice, now.0 + index as u64).into_bytes(),
+        })
+        .collect();
+    let taken = match platform.publish(&broker, &messages).await {
+        Ok(taken) => taken,
+        Err(error) => {
+            // The pushes stay noted as not sent, and a later tick makes them.
+            platform.log(&format!("batch {}: {error}", batch.id));
+            0
+        }
+    };
+    Ok(chosen.iter().take(taken).map(|device| device.name.clone()).collect())
+}

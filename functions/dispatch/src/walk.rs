@@ -1,0 +1,143 @@
+//! One batch's share of a tick: expand, then walk its shards and do what is due in each.
+
+use ota_core::batch::Batch;
+use ota_core::device::Device;
+use ota_core::dispatch::{ShardPlan, plan};
+use ota_core::ids::BatchId;
+use ota_core::task::TaskEvent;
+use ota_core::time::Timestamp;
+use ota_http::Problem;
+use ota_platform::Platform;
+use ota_store::batches::{self, Found, StoredBatch, Sweep, Visit, visits};
+use ota_store::shards;
+use ota_store::transact::Change;
+
+use crate::finish;
+use crate::handle::Report;
+use crate::push;
+
+/// Shards that one tick gives their tasks, per batch.
+const EXPAND_SHARDS_MAX: u32 = 512;
+/// Shards that one tick visits, per batch. A walk over a larger fleet takes several ticks.
+const VISIT_SHARDS_MAX: usize = 512;
+/// Walks that one tick makes over a batch: the second confirms that nothing moved during the first.
+const WALKS_MAX: u32 = 2;
+
+/// Does what is due for one batch.
+pub(crate) async fn batch<P: Platform>(
+    platform: &P,
+    id: BatchId,
+    listed_at: Timestamp,
+    report: &mut Report,
+) -> Result<(), Problem> {
+    let kv = platform.kv();
+    let Some(stored) = batches::get(kv, id).await? else {
+        return finish::without_record(platform, id, listed_at).await;
+    };
+    if stored.batch.status.is_terminal() {
+        return finish::ended(platform, &stored).await;
+    }
+    let expansion = batches::expand(kv, id, EXPAND_SHARDS_MAX, platform.now()).await?;
+    report.made += expansion.made;
+    let mut visited = 0;
+    for _ in 0..WALKS_MAX {
+        let Some(stored) = batches::get(kv, id).await? else { return Ok(()) };
+        if stored.batch.status.is_terminal() || !walk(platform, &stored, &mut visited, report).await? {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Walks on from where the last walk stopped. Returns whether another walk right away may end the batch.
+async fn walk<P: Platform>(
+    platform: &P,
+    stored: &StoredBatch,
+    visited: &mut usize,
+    report: &mut Report,
+) -> Result<bool, Problem> {
+    let kv = platform.kv();
+    let batch = &stored.batch;
+    let Some(shape) = shards::shape(kv, &batch.product_key).await? else { return Ok(false) };
+    let visits = visits(batch, shape.shards);
+    let fresh = Sweep { shards: shape.shards, after_expansion: stored.expanded, ..Sweep::default() };
+    // A fleet that grew during a walk would be counted wrongly: devices move to shards not yet seen, or already seen.
+    let mut sweep = match stored.sweep {
+        sweep if sweep.cursor == 0 || sweep.shards != shape.shards => fresh,
+        sweep => sweep,
+    };
+    while (sweep.cursor as usize) < visits.len() && *visited < VISIT_SHARDS_MAX {
+        let found = visit(platform, stored, visits[sweep.cursor as usize], shape.shards, report).await?;
+        sweep.counts.merge(&found.counts());
+        sweep.unrecorded += found.unrecorded;
+        sweep.cursor += 1;
+        *visited += 1;
+    }
+    let complete = sweep.cursor as usize >= visits.len();
+    finish::note(platform, batch, sweep, complete && !shape.splitting).await
+}
+
+/// Does what is due in one shard, and returns how its tasks stand afterwards.
+async fn visit<P: Platform>(
+    platform: &P,
+    stored: &StoredBatch,
+    visit: Visit,
+    shards: u32,
+    report: &mut Report,
+) -> Result<Found, Problem> {
+    let (kv, batch) = (platform.kv(), &stored.batch);
+    report.shards += 1;
+    let now = platform.now();
+    let found = batches::look(kv, batch, visit, shards).await?;
+    let plan = plan(batch, found.active.iter(), now);
+    if plan.is_empty() && found.unrecorded == 0 {
+        return Ok(found);
+    }
+    if !plan.end.is_empty() {
+        report.ended += end(platform, batch, visit.shard, now).await?;
+    }
+    if !plan.push.is_empty() {
+        push::shard(platform, batch, visit.shard, plan.push.len(), report).await?;
+    }
+    report.recorded += batches::record_shard(kv, &batch.product_key, visit.shard, now).await?;
+    Ok(batches::look(kv, batch, visit, shards).await?)
+}
+
+/// Ends the tasks of one shard whose end is due.
+async fn end<P: Platform>(
+    platform: &P,
+    batch: &Batch,
+    shard: u32,
+    now: Timestamp,
+) -> Result<u32, Problem> {
+    let ended = change_tasks(platform, batch, shard, now, |plan, device| {
+        plan.end.iter().find(|(name, _)| *name == device.name).map(|(_, event)| event.clone())
+    });
+    Ok(ended.await?.len() as u32)
+}
+
+/// Plans for one shard and applies to each device the event that `choose` takes from the plan; one read and at most one
+/// swap for the whole shard. Returns the devices that changed. The plan is made again from what is stored now, because
+/// the shard may have changed since somebody looked at it.
+pub(crate) async fn change_tasks<P: Platform>(
+    platform: &P,
+    batch: &Batch,
+    shard: u32,
+    now: Timestamp,
+    choose: impl Fn(&ShardPlan, &Device) -> Option<TaskEvent>,
+) -> Result<Vec<Device>, Problem> {
+    let changed = shards::update_shard(platform.kv(), &batch.product_key, shard, now, |shard| {
+        let devices = shard.devices()?;
+        let plan = plan(batch, devices.iter(), now);
+        let mut changed = Vec::new();
+        for mut device in devices {
+            let Some(event) = choose(&plan, &device) else { continue };
+            if device.apply(batch.id, &event, &batch.policy, now) {
+                shard.put(device.clone());
+                changed.push(device);
+            }
+        }
+        Ok(if changed.is_empty() { Change::Keep(changed) } else { Change::Put((), changed) })
+    });
+    Ok(changed.await?.unwrap_or_default())
+}

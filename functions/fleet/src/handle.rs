@@ -1,0 +1,67 @@
+//! Routes.
+
+use bytes::Bytes;
+use http::Method;
+use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
+use ota_http::auth::require_bearer;
+use ota_http::{Problem, Request, Response};
+use ota_platform::Platform;
+
+use crate::{devices, products};
+
+/// Answers a request.
+pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let answer = route(platform, request).await;
+    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+}
+
+async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let mut request = Request::new(request)?;
+    require_bearer(&request.headers, &ota_http::variable(platform.variable("api_token").await)?)?;
+    let method = request.method.clone();
+    let segments = request.segments.clone();
+    let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match (&method, path.as_slice()) {
+        (&Method::POST, ["v1", "products"]) => products::create(platform, &mut request).await,
+        (&Method::GET, ["v1", "products"]) => products::list(platform, &request).await,
+        (&Method::GET, ["v1", "products", key]) => products::get(platform, &product_key(key)?).await,
+        (&Method::POST, ["v1", "products", key, "modules"]) => {
+            products::add_module(platform, &mut request, &product_key(key)?).await
+        }
+        (&Method::DELETE, ["v1", "products", key, "modules", name]) => {
+            let name = ModuleName::new(name).map_err(|_| Problem::not_found("module"))?;
+            products::remove_module(platform, &product_key(key)?, &name).await
+        }
+        (&Method::POST, ["v1", "products", key, "devices"]) => {
+            devices::register(platform, &mut request, &product_key(key)?).await
+        }
+        (&Method::GET, ["v1", "products", key, "devices"]) => {
+            devices::list(platform, &request, &product_key(key)?).await
+        }
+        (&Method::GET, ["v1", "products", key, "devices", name]) => {
+            devices::get(platform, &device_ref(key, name)?).await
+        }
+        (&Method::DELETE, ["v1", "products", key, "devices", name]) => {
+            devices::remove(platform, &device_ref(key, name)?).await
+        }
+        _ => Err(Problem::no_route()),
+    }
+}
+
+/// A key that no product can have is one that no product has.
+fn product_key(text: &str) -> Result<ProductKey, Problem> {
+    ProductKey::new(text).map_err(|_| Problem::not_found("product"))
+}
+
+fn device_ref(key: &str, name: &str) -> Result<DeviceRef, Problem> {
+    let device_name = DeviceName::new(name).map_err(|_| Problem::not_found("device"))?;
+    Ok(DeviceRef { product_key: product_key(key)?, device_name })
+}

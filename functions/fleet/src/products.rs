@@ -1,0 +1,148 @@
+//! Products and modules.
+
+use bytes::Bytes;
+use http::StatusCode;
+use ota_core::error::{Faults, ValueError};
+use ota_core::ids::{ModuleName, ProductKey};
+use ota_core::product::{Module, Product, check_module, check_product_name};
+use ota_http::{Problem, Request, Response, idempotency, json, page, respond};
+use ota_platform::Platform;
+use ota_store::{packages, products};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct ProductJson {
+    product_key: String,
+    name: String,
+    modules: Vec<ModuleJson>,
+    created_at: u64,
+}
+
+#[derive(Serialize)]
+struct ModuleJson {
+    name: String,
+    alias: Option<String>,
+    description: String,
+    created_at: u64,
+}
+
+impl From<&Module> for ModuleJson {
+    fn from(module: &Module) -> Self {
+        Self {
+            name: module.name.to_string(),
+            alias: module.alias.clone(),
+            description: module.description.clone(),
+            created_at: module.created_at.0,
+        }
+    }
+}
+
+impl From<&Product> for ProductJson {
+    fn from(product: &Product) -> Self {
+        Self {
+            product_key: product.key.to_string(),
+            name: product.name.clone(),
+            modules: product.modules.iter().map(ModuleJson::from).collect(),
+            created_at: product.created_at.0,
+        }
+    }
+}
+
+/// `POST /v1/products`
+pub(crate) async fn create<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    request.only_query(&[])?;
+    let document = request.json().await?;
+    let (name, reading) = document.read(|fields, faults| fields.text("name", faults));
+    let mut rules = Faults::new();
+    rules.take("/name", name.ok_or(ValueError::Missing).and_then(check_product_name));
+    json::join(reading, rules.into_result())?;
+    let identity =
+        idempotency::identify(&request.headers, "product", document.bytes(), platform.random())?;
+    let now = platform.now();
+    let product = Product {
+        key: ProductKey::from_random(identity.id),
+        name: name.unwrap_or_default().to_owned(),
+        modules: Vec::new(),
+        created_at: now,
+    };
+    let wanted = product.name.clone();
+    match products::create(platform.kv(), product, now).await? {
+        // A product says nothing but its name, so that is what the same key must say again.
+        Ok(product) if product.name == wanted => {
+            Ok(respond::json(StatusCode::CREATED, &ProductJson::from(&product)))
+        }
+        Ok(_) => Err(idempotency::reused()),
+        Err(refused) => Err(Problem::of(&refused)),
+    }
+}
+
+/// `GET /v1/products`
+pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> Result<Response, Problem> {
+    request.only_query(&["limit", "cursor"])?;
+    let limit = page::limit(request)?;
+    let from: usize = page::cursor(request, |text| text.parse().ok())?.unwrap_or(0);
+    let catalog = products::catalog(platform.kv()).await?;
+    let mut items = Vec::new();
+    for (key, _) in catalog.0.iter().skip(from).take(limit) {
+        // A product that is just being made is listed by its key and has no record yet.
+        if let Some(product) = products::get(platform.kv(), key).await? {
+            items.push(ProductJson::from(&product));
+        }
+    }
+    let next = from.saturating_add(limit);
+    let next_cursor = (next < catalog.0.len()).then(|| next.to_string());
+    Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }))
+}
+
+/// `GET /v1/products/{product_key}`
+pub(crate) async fn get<P: Platform>(platform: &P, key: &ProductKey) -> Result<Response, Problem> {
+    let product = products::get(platform.kv(), key).await?;
+    let product = product.ok_or_else(|| Problem::not_found("product"))?;
+    Ok(respond::json(StatusCode::OK, &ProductJson::from(&product)))
+}
+
+/// `POST /v1/products/{product_key}/modules`
+pub(crate) async fn add_module<P, B>(
+    platform: &P,
+    request: &mut Request<B>,
+    key: &ProductKey,
+) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    request.only_query(&[])?;
+    let document = request.json().await?;
+    let ((name, alias, description), reading) = document.read(|fields, faults| {
+        (fields.text("name", faults), fields.text("alias", faults), fields.text("description", faults))
+    });
+    let now = platform.now();
+    let checked = check_module(name.unwrap_or_default(), alias, description.unwrap_or_default(), now);
+    let module = json::join(reading, checked)?;
+    let made = products::change(platform.kv(), key, now, |product| product.add_module(module.clone())).await?;
+    match made.ok_or_else(|| Problem::not_found("product"))? {
+        Ok(()) => Ok(respond::json(StatusCode::CREATED, &ModuleJson::from(&module))),
+        Err(refused) => Err(Problem::of(&refused)),
+    }
+}
+
+/// `DELETE /v1/products/{product_key}/modules/{name}`
+pub(crate) async fn remove_module<P: Platform>(
+    platform: &P,
+    key: &ProductKey,
+    name: &ModuleName,
+) -> Result<Response, Problem> {
+    let catalog = packages::catalog(platform.kv()).await?;
+    let of_module = |e: &&packages::PackageEntry| e.product_key == key.as_str() && e.module == name.as_str();
+    let packages = catalog.0.iter().filter(of_module).count();
+    let now = platform.now();
+    let gone = products::change(platform.kv(), key, now, |product| product.remove_module(name, packages));
+    match gone.await?.ok_or_else(|| Problem::not_found("product"))? {
+        Ok(()) => Ok(respond::empty(StatusCode::NO_CONTENT)),
+        Err(refused) => Err(Problem::of(&refused)),
+    }
+}

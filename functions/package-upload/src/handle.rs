@@ -1,0 +1,48 @@
+//! Routes.
+
+use bytes::Bytes;
+use http::Method;
+use ota_core::ids::PackageId;
+use ota_http::auth::require_bearer;
+use ota_http::{Problem, Request, Response};
+use ota_platform::Platform;
+
+use crate::{packages, uploads};
+
+/// Answers a request.
+pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let answer = route(platform, request).await;
+    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+}
+
+async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let mut request = Request::new(request)?;
+    require_bearer(&request.headers, &ota_http::variable(platform.variable("api_token").await)?)?;
+    let method = request.method.clone();
+    let segments = request.segments.clone();
+    let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match (&method, path.as_slice()) {
+        (&Method::POST | &Method::PUT, ["v1", "uploads"]) => uploads::receive(platform, &mut request).await,
+        (&Method::POST, ["v1", "packages"]) => packages::create(platform, &mut request).await,
+        (&Method::GET, ["v1", "packages"]) => packages::list(platform, &request).await,
+        (&Method::GET, ["v1", "packages", id]) => packages::get(platform, package_id(id)?).await,
+        (&Method::DELETE, ["v1", "packages", id]) => packages::remove(platform, package_id(id)?).await,
+        (&Method::GET, ["v1", "packages", id, "download_url"]) => {
+            packages::download_url(platform, package_id(id)?).await
+        }
+        _ => Err(Problem::no_route()),
+    }
+}
+
+/// An id that no package can have is one that no package has.
+fn package_id(text: &str) -> Result<PackageId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("package"))
+}

@@ -1,0 +1,301 @@
+//! Packages.
+
+use bytes::Bytes;
+use http::StatusCode;
+use ota_core::digest::DigestAlgorithm;
+use ota_core::download;
+use ota_core::error::{Faults, ValueError};
+use ota_core::ids::{PackageId, UploadId};
+use ota_core::package::{NewPackage, Package, PackageError, PackageFields, PackageKind, VerificationStatus};
+use ota_core::product::ProductError;
+use ota_http::{Problem, Request, Response, idempotency, json, page, respond};
+use ota_platform::Platform;
+use ota_store::blobs::{self, Blob};
+use ota_store::packages::StoredPackage;
+use ota_store::{batches, keys, log, packages, products, work};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct PackageJson {
+    package_id: String,
+    product_key: String,
+    name: String,
+    module: String,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_version: Option<String>,
+    target_version: String,
+    digest_algorithm: &'static str,
+    digest: String,
+    md5: String,
+    sha256: String,
+    size: u64,
+    file_name: String,
+    description: String,
+    udi: String,
+    verification: VerificationJson,
+    created_at: u64,
+}
+
+#[derive(Serialize)]
+struct VerificationJson {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct UrlJson {
+    url: String,
+    expires_at: u64,
+}
+
+impl From<&Package> for PackageJson {
+    fn from(package: &Package) -> Self {
+        Self {
+            package_id: package.id.to_string(),
+            product_key: package.product_key.to_string(),
+            name: package.name.clone(),
+            module: package.module.to_string(),
+            kind: match package.kind {
+                PackageKind::Full => "full",
+                PackageKind::Delta { .. } => "delta",
+            },
+            source_version: package.kind.source_version().map(ToString::to_string),
+            target_version: package.target_version.to_string(),
+            digest_algorithm: package.algorithm.as_str(),
+            digest: package.digests.hex(package.algorithm),
+            md5: package.digests.hex(DigestAlgorithm::Md5),
+            sha256: package.digests.hex(DigestAlgorithm::Sha256),
+            size: package.size,
+            file_name: package.file_name.clone(),
+            description: package.description.clone(),
+            udi: package.udi.clone(),
+            verification: VerificationJson {
+                status: package.verification.as_str(),
+                batch_id: package.verify_batch.map(|id| id.to_string()),
+            },
+            created_at: package.created_at.0,
+        }
+    }
+}
+
+/// What a request says of the file.
+struct FileFields<'a> {
+    upload_id: Option<&'a str>,
+    digest: Option<&'a str>,
+    size: Option<u64>,
+}
+
+/// `POST /v1/packages`
+pub(crate) async fn create<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    request.only_query(&[])?;
+    let document = request.json().await?;
+    let ((fields, file), reading) = document.read(|f, faults| {
+        let fields = PackageFields {
+            product_key: f.text("product_key", faults),
+            name: f.text("name", faults),
+            module: f.text("module", faults),
+            kind: f.text("kind", faults),
+            source_version: f.text("source_version", faults),
+            target_version: f.text("target_version", faults),
+            digest_algorithm: f.text("digest_algorithm", faults),
+            description: f.text("description", faults),
+            udi: f.text("udi", faults),
+            needs_verification: f.flag("needs_verification", faults),
+        };
+        let file = FileFields {
+            upload_id: f.text("upload_id", faults),
+            digest: f.text("digest", faults),
+            size: f.number("size", faults),
+        };
+        (fields, file)
+    });
+    let identity =
+        idempotency::identify(&request.headers, "package", document.bytes(), platform.random())?;
+    let (kv, now) = (platform.kv(), platform.now());
+    if identity.may_exist
+        && let Some(existing) = packages::get(kv, PackageId(identity.id)).await?
+    {
+        identity.same_as(existing.fingerprint)?;
+        // The first request may have died between record and catalogue.
+        if let Err(refused) = packages::create(kv, &existing, now).await? {
+            return Err(Problem::of(&refused));
+        }
+        return Ok(respond::json(StatusCode::CREATED, &PackageJson::from(&existing.package)));
+    }
+
+    let blob = find_blob(platform, file.upload_id).await?;
+    let mut rules = match &blob {
+        Ok(_) => Faults::new(),
+        Err(faults) => faults.clone(),
+    };
+    let new = match NewPackage::check(&fields) {
+        Ok(new) => {
+            check_product(platform, &new, &mut rules).await?;
+            if let Ok(blob) = &blob
+                && let Err(faults) = new.check_file(file.digest, file.size, &blob.digests, blob.size)
+            {
+                rules.0.extend(faults.0);
+            }
+            Some(new)
+        }
+        Err(faults) => {
+            rules.0.extend(faults.0);
+            None
+        }
+    };
+    json::join(reading, rules.into_result())?;
+    let (Some(new), Ok(blob)) = (new, blob) else { return Err(Problem::from(Faults::new())) };
+
+    let stored = StoredPackage {
+        package: package(new, &blob, PackageId(identity.id), now),
+        blob: blob.id,
+        fingerprint: identity.fingerprint,
+        deleted: false,
+    };
+    // Taken off the list first: from here on nobody collects the bytes.
+    if !work::remove_upload(kv, blob.id, now).await? {
+        return Err(upload_unknown().into());
+    }
+    if let Err(refused) = packages::create(kv, &stored, now).await? {
+        // The upload is the operator's still: a request with another name may use it.
+        let open = work::OpenUpload { id: blob.id, since: blob.created_at, chunks_max: blob.chunks() };
+        work::add_upload(kv, open, now).await?;
+        return Err(Problem::of(&refused));
+    }
+    Ok(respond::json(StatusCode::CREATED, &PackageJson::from(&stored.package)))
+}
+
+fn package(new: NewPackage, blob: &Blob, id: PackageId, now: ota_core::time::Timestamp) -> Package {
+    Package {
+        id,
+        product_key: new.product_key,
+        name: new.name,
+        module: new.module,
+        kind: new.kind,
+        target_version: new.target_version,
+        algorithm: new.algorithm,
+        digests: blob.digests.clone(),
+        size: blob.size,
+        file_name: blob.file_name.clone(),
+        description: new.description,
+        udi: new.udi,
+        verification: if new.needs_verification {
+            VerificationStatus::Unverified
+        } else {
+            VerificationStatus::NotNeeded
+        },
+        verify_batch: None,
+        created_at: now,
+    }
+}
+
+fn upload_unknown() -> Faults {
+    let mut faults = Faults::new();
+    faults.add("/upload_id", &ValueError::Malformed { expected: "the id of an upload that is not a package yet" });
+    faults
+}
+
+async fn find_blob<P: Platform>(platform: &P, id: Option<&str>) -> Result<Result<Blob, Faults>, Problem> {
+    let Some(id) = id else {
+        let mut faults = Faults::new();
+        faults.add("/upload_id", &ValueError::Missing);
+        return Ok(Err(faults));
+    };
+    let Ok(id) = id.parse::<UploadId>() else { return Ok(Err(upload_unknown())) };
+    let blob = blobs::get(platform.kv(), id).await?;
+    Ok(blob.filter(|blob| blob.expires_at() > platform.now()).ok_or_else(upload_unknown))
+}
+
+async fn check_product<P: Platform>(
+    platform: &P,
+    new: &NewPackage,
+    faults: &mut Faults,
+) -> Result<(), Problem> {
+    match products::get(platform.kv(), &new.product_key).await? {
+        None => faults.add("/product_key", &ValueError::Malformed { expected: "the key of a product" }),
+        Some(product) if !product.has_module(&new.module) => {
+            faults.add("/module", &ProductError::ModuleUnknown { name: new.module.to_string() });
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+/// `GET /v1/packages`
+pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> Result<Response, Problem> {
+    request.only_query(&["limit", "cursor", "product_key", "target_version"])?;
+    let limit = page::limit(request)?;
+    let after = page::cursor(request, |text| text.parse::<PackageId>().ok())?;
+    let catalog = packages::catalog(platform.kv()).await?;
+    // Newest first; the cursor is the last package seen.
+    let from = match after {
+        None => catalog.0.len(),
+        Some(id) => catalog.0.iter().position(|e| e.id == id).unwrap_or(0),
+    };
+    let wanted = |e: &&packages::PackageEntry| {
+        request.query("product_key").is_none_or(|key| e.product_key == key)
+            && request.query("target_version").is_none_or(|version| e.target_version == version)
+    };
+    let mut ids = catalog.0[..from].iter().rev().filter(wanted).map(|e| e.id).peekable();
+    let mut items = Vec::new();
+    let mut last = None;
+    for id in ids.by_ref().take(limit) {
+        last = Some(id);
+        if let Some(stored) = packages::get(platform.kv(), id).await? {
+            items.push(PackageJson::from(&stored.package));
+        }
+    }
+    let next_cursor = ids.peek().and(last).map(|id| id.to_string());
+    Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }))
+}
+
+async fn find<P: Platform>(platform: &P, id: PackageId) -> Result<StoredPackage, Problem> {
+    packages::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("package"))
+}
+
+/// `GET /v1/packages/{package_id}`
+pub(crate) async fn get<P: Platform>(platform: &P, id: PackageId) -> Result<Response, Problem> {
+    Ok(respond::json(StatusCode::OK, &PackageJson::from(&find(platform, id).await?.package)))
+}
+
+/// `GET /v1/packages/{package_id}/download_url`
+pub(crate) async fn download_url<P: Platform>(platform: &P, id: PackageId) -> Result<Response, Problem> {
+    find(platform, id).await?;
+    let key = ota_http::variable(platform.variable("url_signing_key").await)?;
+    let base = ota_http::variable(platform.variable("public_base_url").await)?;
+    let now = platform.now();
+    let url = download::issue(&base, key.as_bytes(), id, now);
+    Ok(respond::json(StatusCode::OK, &UrlJson { url, expires_at: download::expires_at(now).0 }))
+}
+
+/// `DELETE /v1/packages/{package_id}`: refused while a batch of it has not ended.
+pub(crate) async fn remove<P: Platform>(platform: &P, id: PackageId) -> Result<Response, Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    find(platform, id).await?;
+    let open = work::open_batches(kv).await?;
+    let mut cursor = None;
+    loop {
+        let (ids, next) = log::read(kv, &keys::package_batches(id), cursor, log::PAGE_LEN).await?;
+        for batch in ids.into_iter().map(ota_core::ids::BatchId).filter(|batch| open.contains(*batch)) {
+            if batches::get(kv, batch).await?.is_some_and(|stored| !stored.batch.status.is_terminal()) {
+                return Err(Problem::of(&PackageError::InUse));
+            }
+        }
+        cursor = next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let deleted = packages::delete(kv, id, now).await?.ok_or_else(|| Problem::not_found("package"))?;
+    // Whoever lists the bytes as an upload without a package has them collected by the clock, in small steps.
+    let chunks_max = deleted.package.size.div_ceil(blobs::CHUNK_BYTES as u64);
+    let long_ago = ota_core::time::Timestamp(0);
+    work::add_upload(kv, work::OpenUpload { id: deleted.blob, since: long_ago, chunks_max }, now).await?;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
+}

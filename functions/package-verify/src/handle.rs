@@ -1,0 +1,213 @@
+//! `POST` and `GET /v1/packages/{package_id}/verification`
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use ota_core::batch::{
+    Batch, BatchEvent, BatchKind, BatchStatus, TargetSelection, TaskCounts, check_verification,
+};
+use ota_core::ids::{BatchId, DeviceName, PackageId};
+use ota_core::limits;
+use ota_core::package::{Package, PackageError, VerificationEvent, VerificationStatus};
+use ota_core::task::TaskPolicy;
+use ota_core::time::Timestamp;
+use ota_http::auth::require_bearer;
+use ota_http::wire::{BatchJson, TaskJson};
+use ota_http::{Problem, Request, Response, idempotency, json, respond};
+use ota_platform::{Platform, nudge};
+use ota_store::batches::{self, StoredBatch};
+use ota_store::{packages, targets, work};
+use serde::Serialize;
+
+/// How long after it was listed a batch without a record may still be in the making.
+const MAKING_MS: u64 = 60_000;
+
+#[derive(Serialize)]
+struct VerificationJson {
+    package_id: String,
+    status: &'static str,
+    progress_percent: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchJson>,
+    tasks: Vec<TaskJson>,
+}
+
+/// Answers a request.
+pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let answer = route(platform, request).await;
+    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+}
+
+async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let mut request = Request::new(request)?;
+    require_bearer(&request.headers, &ota_http::variable(platform.variable("api_token").await)?)?;
+    let method = request.method.clone();
+    let path = request.segments.clone();
+    let [v1, noun, id, verb] = path.as_slice() else { return Err(Problem::no_route()) };
+    if (v1.as_str(), noun.as_str(), verb.as_str()) != ("v1", "packages", "verification") {
+        return Err(Problem::no_route());
+    }
+    let id: PackageId = id.parse().map_err(|_| Problem::not_found("package"))?;
+    match method {
+        Method::POST => start(platform, &mut request, id).await,
+        Method::GET => {
+            let stored = packages::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("package"))?;
+            answer(platform, StatusCode::OK, &stored.package).await
+        }
+        _ => Err(Problem::no_route()),
+    }
+}
+
+async fn start<P, B>(platform: &P, request: &mut Request<B>, id: PackageId) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    request.only_query(&[])?;
+    let document = request.json().await?;
+    let ((devices, timeout), reading) = document.read(|fields, faults| {
+        (fields.texts("devices", faults), fields.number::<u16>("timeout_minutes", faults))
+    });
+    let devices = json::join(reading, check_verification(&devices.unwrap_or_default(), timeout))?;
+    let (kv, now) = (platform.kv(), platform.now());
+    let stored = packages::get(kv, id).await?.ok_or_else(|| Problem::not_found("package"))?;
+    // The same key may try another package, so the package is part of what identifies the request.
+    let said = [id.0.as_slice(), document.bytes()].concat();
+    let identity = idempotency::identify(&request.headers, "verification", &said, platform.random())?;
+    let batch_id = BatchId(identity.id);
+    if identity.may_exist
+        && let Some(existing) = batches::get(kv, batch_id).await?
+    {
+        identity.same_as(existing.fingerprint)?;
+        return answer(platform, StatusCode::CREATED, &stored.package).await;
+    }
+    let package = repaired(platform, stored.package, now).await?;
+    let new = StoredBatch::new(batch(&package, batch_id, devices, timeout, now), identity.fingerprint);
+    targets::check(kv, &new.batch, "/devices", now).await?.map_err(Problem::from)?;
+
+    if !work::add_batch(kv, batch_id, now).await? {
+        return Err(too_many_open());
+    }
+    let begun = packages::verification(kv, id, batch_id, VerificationEvent::Started, now).await?;
+    let package = match begun.ok_or_else(|| Problem::not_found("package"))? {
+        Ok(package) => package,
+        Err(refused) => {
+            work::remove_batch(kv, batch_id, now).await?;
+            return Err(Problem::of(&refused));
+        }
+    };
+    batches::create(kv, &new, now).await?.ok_or_else(too_many_open)?;
+    batches::expand(kv, batch_id, u32::MAX, now).await?;
+    nudge::batch(platform, batch_id);
+    answer(platform, StatusCode::CREATED, &package).await
+}
+
+fn too_many_open() -> Problem {
+    Problem::new("batch.too-many", format!("{} batches have not ended", work::OPEN_BATCHES_MAX))
+}
+
+fn batch(
+    package: &Package,
+    id: BatchId,
+    devices: Vec<DeviceName>,
+    timeout_minutes: Option<u16>,
+    now: Timestamp,
+) -> Batch {
+    Batch {
+        id,
+        kind: BatchKind::Verify,
+        target: TargetSelection::Specific { devices },
+        package_id: package.id,
+        product_key: package.product_key.clone(),
+        module: package.module.clone(),
+        package_kind: package.kind.clone(),
+        source_versions: Vec::new(),
+        policy: TaskPolicy {
+            target_version: package.target_version.clone(),
+            timeout_minutes,
+            retry: None,
+            forgive_source_version: false,
+        },
+        push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
+        overwrite: false,
+        tags: Vec::new(),
+        status: BatchStatus::Planned.after(BatchEvent::Started),
+        cancel: None,
+        created_at: now,
+        started_at: Some(now),
+        ended_at: None,
+    }
+}
+
+/// Frees a package from a trial whose maker died before the trial's batch had its record.
+async fn repaired<P: Platform>(
+    platform: &P,
+    package: Package,
+    now: Timestamp,
+) -> Result<Package, Problem> {
+    let (VerificationStatus::Verifying, Some(batch)) = (package.verification, package.verify_batch) else {
+        return Ok(package);
+    };
+    let kv = platform.kv();
+    if batches::get(kv, batch).await?.is_some() {
+        return Err(Problem::of(&PackageError::Verification { status: package.verification }));
+    }
+    let open = work::open_batches(kv).await?;
+    let in_making = open.0.iter().any(|(id, since)| *id == batch && now.ms_since(*since) < MAKING_MS);
+    if in_making {
+        return Err(Problem::of(&PackageError::Verification { status: package.verification }));
+    }
+    work::remove_batch(kv, batch, now).await?;
+    let freed = packages::verification(kv, package.id, batch, VerificationEvent::Abandoned, now).await?;
+    match freed.ok_or_else(|| Problem::not_found("package"))? {
+        Ok(package) => Ok(package),
+        Err(refused) => Err(Problem::of(&refused)),
+    }
+}
+
+/// Tells how the trial stands, with each test device's task (R52).
+async fn answer<P: Platform>(
+    platform: &P,
+    status: StatusCode,
+    package: &Package,
+) -> Result<Response, Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    let stored = match package.verify_batch {
+        Some(id) => batches::get(kv, id).await?,
+        None => None,
+    };
+    let mut told = VerificationJson {
+        package_id: package.id.to_string(),
+        status: package.verification.as_str(),
+        progress_percent: 0,
+        batch: None,
+        tasks: Vec::new(),
+    };
+    if let Some(stored) = stored {
+        if let TargetSelection::Specific { devices } = &stored.batch.target {
+            for device in devices {
+                if let Some(task) = batches::task_of(kv, &stored.batch, device, now).await? {
+                    told.tasks.push(TaskJson::listed(&stored.batch, &task));
+                }
+            }
+        }
+        let (counts, at) = batches::counts(kv, &stored, now).await?;
+        told.progress_percent = progress(&counts);
+        told.batch = Some(BatchJson::new(&stored, counts, at));
+    }
+    Ok(respond::json(status, &told))
+}
+
+/// The share of test devices that have ended (VerifyProgress, R53).
+fn progress(counts: &TaskCounts) -> u32 {
+    let ended = counts.total() - counts.active();
+    (ended * 100).checked_div(counts.total()).unwrap_or(0)
+}
+

@@ -1,0 +1,80 @@
+//! A device asks for its upgrade (R158), or in the older way (R159).
+
+use ota_core::device::message::{MessageId, ReplyChannel};
+use ota_core::device::push::{Topics, UpgradeNotice, render_get_reply, render_push};
+use ota_core::download;
+use ota_core::ids::{BatchId, DeviceRef, ModuleName};
+use ota_core::task::{TaskEvent, TaskStatus};
+use ota_http::Problem;
+use ota_platform::{Broker, Message, Platform, PlatformError};
+use ota_store::{batches, devices, packages};
+
+/// Answers the device with its task, which counts as having told it (T6), or with the word that there is nothing to do.
+/// The older request has no such word, so it is left unanswered then.
+pub(crate) async fn answer<P: Platform>(
+    platform: &P,
+    device: &DeviceRef,
+    module: &ModuleName,
+    id: &MessageId,
+    channel: ReplyChannel,
+) -> Result<(), Problem> {
+    let payload = match deliverable(platform, device, module).await? {
+        None if channel == ReplyChannel::Upgrade => return Ok(()),
+        None => render_get_reply(id, None),
+        Some(batch_id) => match notice(platform, batch_id, id, channel).await? {
+            Some(payload) => payload,
+            None => return Ok(()),
+        },
+    };
+    let topic = match channel {
+        ReplyChannel::GetReply => Topics::get_reply(device),
+        ReplyChannel::Upgrade => Topics::upgrade(device),
+    };
+    let message = Message { topic, payload: payload.into_bytes() };
+    let broker = ota_http::variable(Broker::from_variables(platform).await)?;
+    platform.publish(&broker, &[message]).await.map_err(unreachable)?;
+    Ok(())
+}
+
+/// The message is asked for again: the device waits for its answer.
+fn unreachable(error: PlatformError) -> Problem {
+    let problem = Problem::new("broker.unreachable", "the broker cannot be reached; try again");
+    Problem { log: Some(error.to_string()), ..problem }
+}
+
+/// Notes that the device is being told, and returns its batch; `None` if there is nothing for it in this module.
+async fn deliverable<P: Platform>(
+    platform: &P,
+    device: &DeviceRef,
+    module: &ModuleName,
+) -> Result<Option<BatchId>, Problem> {
+    let now = platform.now();
+    let batch_id = devices::update(platform.kv(), device, now, |found, brief| {
+        let news = found.spoke(now);
+        let Some(brief) = brief.filter(|brief| brief.module == *module).cloned() else { return (news, None) };
+        let changed = found.apply(brief.batch_id, &TaskEvent::Requested, &brief.policy, now);
+        let told = found.task.as_ref().is_some_and(|task| task.status != TaskStatus::Unconfirmed);
+        (news || changed, told.then_some(brief.batch_id))
+    });
+    Ok(batch_id.await?.flatten())
+}
+
+async fn notice<P: Platform>(
+    platform: &P,
+    batch_id: BatchId,
+    id: &MessageId,
+    channel: ReplyChannel,
+) -> Result<Option<String>, Problem> {
+    let Some(stored) = batches::get(platform.kv(), batch_id).await? else { return Ok(None) };
+    let Some(package) = packages::get(platform.kv(), stored.batch.package_id).await? else { return Ok(None) };
+    let key = ota_http::variable(platform.variable("url_signing_key").await)?;
+    let base = ota_http::variable(platform.variable("public_base_url").await)?;
+    let now = platform.now();
+    let url = download::issue(&base, key.as_bytes(), package.package.id, now);
+    let tags = stored.batch.tag_pairs();
+    let notice = UpgradeNotice::of(&package.package, &tags, &url);
+    Ok(Some(match channel {
+        ReplyChannel::GetReply => render_get_reply(id, Some(&notice)),
+        ReplyChannel::Upgrade => render_push(&notice, now.0),
+    }))
+}
