@@ -89,7 +89,8 @@ impl Accounts {
     }
 
     async fn ask(&self, login: &Login) -> Result<DeviceIdentity, String> {
-        let token = self.internal_token.as_ref().ok_or("the application declares no variable `internal_token`")?;
+        let token =
+            self.internal_token.as_ref().ok_or("the application declares no variable `internal_token`")?;
         let application = self.application.upgrade().ok_or("the host is shutting down")?;
         let password = std::str::from_utf8(&login.password).map_err(|_| "the password is no text")?;
         let question = Question { client_id: &login.client_id, username: &login.username, password };
@@ -107,8 +108,8 @@ impl Accounts {
         }
         let answer = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         let answer = answer.map_err(|error| error.to_string())?.to_bytes();
-        let Answer { product_key, device_name } =
-            serde_json::from_slice(&answer).map_err(|error| format!("device login answered no identity: {error}"))?;
+        let Answer { product_key, device_name } = serde_json::from_slice(&answer)
+            .map_err(|error| format!("device login answered no identity: {error}"))?;
         Ok(DeviceIdentity { product_key, device_name })
     }
 }
@@ -164,7 +165,8 @@ mod tests {
 
     #[test]
     fn addresses_lead_to_listeners() {
-        let leads = |address, listen: &str| leads_to(&Address::parse(address).unwrap(), listen.parse().unwrap());
+        let leads =
+            |address, listen: &str| leads_to(&Address::parse(address).unwrap(), listen.parse().unwrap());
         assert!(leads("mqtt://127.0.0.1:1883", "127.0.0.1:1883"));
         assert!(leads("mqtt://localhost", "0.0.0.0:1883"));
         assert!(leads("mqtt://127.0.0.1", "0.0.0.0:1883"));

@@ -30,7 +30,11 @@ impl Schedule {
     /// Reads an expression; the error says what is wrong with it.
     pub fn parse(expression: &str) -> Result<Self, String> {
         // Sloppy ranges: `0/5`, "from 0 on every 5", is what most manifests say.
-        let parser = CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).sloppy_ranges(true).build();
+        let parser = CronParser::builder()
+            .seconds(Seconds::Required)
+            .year(Year::Disallowed)
+            .sloppy_ranges(true)
+            .build();
         match parser.parse(expression) {
             Ok(cron) if expression.split_whitespace().count() == 6 => Ok(Self(cron)),
             Ok(_) => Err(format!("cron expression `{expression}` has not six fields, seconds first")),
@@ -75,7 +79,11 @@ impl Kind for CronKind {
 }
 
 /// Runs one trigger until the host shuts down.
-pub(crate) async fn run(schedule: Schedule, handler: Arc<Handler<CronKind>>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(
+    schedule: Schedule,
+    handler: Arc<Handler<CronKind>>,
+    mut stop: watch::Receiver<bool>,
+) {
     let runs = Arc::new(Semaphore::new(OVERLAP_MAX));
     loop {
         let Some(due) = next_due(&schedule) else {

@@ -70,10 +70,16 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
 }
 
 /// Compiles a component, or takes it from the cache, and binds its imports.
-pub(crate) fn prepare(linker: &Linker<GuestState>, name: &str, file: &Path) -> wasmtime::Result<InstancePre<GuestState>> {
-    let bytes = std::fs::read(file).with_context(|| format!("component `{name}`: cannot read {}", file.display()))?;
-    let component = Component::new(linker.engine(), bytes)
-        .with_context(|| format!("component `{name}`: {} is no component that can be compiled", file.display()))?;
+pub(crate) fn prepare(
+    linker: &Linker<GuestState>,
+    name: &str,
+    file: &Path,
+) -> wasmtime::Result<InstancePre<GuestState>> {
+    let bytes =
+        std::fs::read(file).with_context(|| format!("component `{name}`: cannot read {}", file.display()))?;
+    let component = Component::new(linker.engine(), bytes).with_context(|| {
+        format!("component `{name}`: {} is no component that can be compiled", file.display())
+    })?;
     let pre = linker.instantiate_pre(&component);
     pre.with_context(|| format!("component `{name}` imports what this host does not offer"))
 }

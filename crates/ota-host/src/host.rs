@@ -91,7 +91,10 @@ impl HostBuilder {
     }
 
     /// Gives several variables their values, as [`HostBuilder::variable`] does.
-    pub fn variables<N: Into<String>, V: Into<String>>(mut self, values: impl IntoIterator<Item = (N, V)>) -> Self {
+    pub fn variables<N: Into<String>, V: Into<String>>(
+        mut self,
+        values: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
         self.variables.extend(values.into_iter().map(|(name, value)| (name.into(), value.into())));
         self
     }
@@ -154,12 +157,17 @@ impl HostBuilder {
         if let Some(broker) = &broker {
             ports.push(("mqtt_port", broker.local_addr().port().to_string()));
         }
-        let values =
-            variables::resolve(&manifest.variables, &self.variables, |name| std::env::var(name).ok(), &ports)?;
+        let values = variables::resolve(
+            &manifest.variables,
+            &self.variables,
+            |name| std::env::var(name).ok(),
+            &ports,
+        )?;
 
         let metrics = Arc::<Metrics>::default();
-        let store = KeyValueStore::open(&self.data_dir.join(STORE_FILE), self.key_value_mode, metrics.clone())
-            .context("cannot open the key-value store")?;
+        let store =
+            KeyValueStore::open(&self.data_dir.join(STORE_FILE), self.key_value_mode, metrics.clone())
+                .context("cannot open the key-value store")?;
         let world = World { store: Arc::new(store), values, outbound_http: OutboundHttp::default() };
         let connection = manifest.mqtt_broker.as_ref().map(|broker| world.connection(broker)).transpose()?;
         if let (Some(running), Some(connection)) = (&broker, &connection)
@@ -174,7 +182,9 @@ impl HostBuilder {
         let mut routes = Vec::new();
         let mut handlers = BTreeMap::new();
         let from_manifest = manifest.http_triggers.iter().map(|t| (t.route.clone(), t.component.clone()));
-        for (route, component) in from_manifest.chain(mounts.iter().map(|m| (m.route.clone(), m.name.clone()))) {
+        for (route, component) in
+            from_manifest.chain(mounts.iter().map(|m| (m.route.clone(), m.name.clone())))
+        {
             let handler = match handlers.get(&component) {
                 Some(handler) => ProxyHandler::clone(handler),
                 None => {
@@ -197,8 +207,15 @@ impl HostBuilder {
                 application: Arc::downgrade(&application),
             }));
         }
-        let mut running =
-            RunningHost { server, metrics, application, broker, open_door, triggers: JoinSet::new(), stop: watch::Sender::new(false) };
+        let mut running = RunningHost {
+            server,
+            metrics,
+            application,
+            broker,
+            open_door,
+            triggers: JoinSet::new(),
+            stop: watch::Sender::new(false),
+        };
         if self.triggers {
             running.start_cron(&manifest, &components)?;
             running.start_mqtt(&manifest, &components, &world, connection.as_ref()).await?;
@@ -221,14 +238,21 @@ impl HostBuilder {
     }
 
     /// Compiles every component that a trigger needs, all at once.
-    async fn prepare_all(&self, manifest: &Manifest, mounts: &[Mount], world: &World) -> anyhow::Result<Prepared> {
+    async fn prepare_all(
+        &self,
+        manifest: &Manifest,
+        mounts: &[Mount],
+        world: &World,
+    ) -> anyhow::Result<Prepared> {
         let mut jobs = Vec::new();
         let from_http = manifest.http_triggers.iter().map(|t| &t.component);
         let from_others = (manifest.cron_triggers.iter().map(|t| &t.component))
             .chain(manifest.mqtt_triggers.iter().map(|t| &t.component));
-        let needed: std::collections::BTreeSet<_> = from_http.chain(from_others.filter(|_| self.triggers)).collect();
+        let needed: std::collections::BTreeSet<_> =
+            from_http.chain(from_others.filter(|_| self.triggers)).collect();
         for name in needed {
-            let component = manifest.components.get(name).context("a trigger names a component that is not there")?;
+            let component =
+                manifest.components.get(name).context("a trigger names a component that is not there")?;
             let file = self.component_overrides.get(name).unwrap_or(&component.source).clone();
             jobs.push((file, world.context(name, component)?));
         }
@@ -238,7 +262,8 @@ impl HostBuilder {
         // The cache wants an absolute folder.
         std::fs::create_dir_all(&cache)?;
         let cache = std::fs::canonicalize(cache)?;
-        let compiled = tokio::task::spawn_blocking(move || compile(&cache, jobs)).await.context("compiling")?;
+        let compiled =
+            tokio::task::spawn_blocking(move || compile(&cache, jobs)).await.context("compiling")?;
         compiled.map_err(|error| anyhow!("{error:#}"))
     }
 }
@@ -258,7 +283,8 @@ struct World {
 
 impl World {
     fn context(&self, name: &str, component: &Component) -> anyhow::Result<Arc<ComponentContext>> {
-        let variables = component.variables.iter().map(|(key, template)| Ok((key.clone(), self.fill(template)?)));
+        let variables =
+            component.variables.iter().map(|(key, template)| Ok((key.clone(), self.fill(template)?)));
         let hosts: Vec<_> =
             component.allowed_outbound_hosts.iter().map(|t| self.fill(t)).collect::<anyhow::Result<_>>()?;
         Ok(Arc::new(ComponentContext {
@@ -286,7 +312,8 @@ impl World {
     }
 
     fn connection(&self, broker: &MqttBroker) -> anyhow::Result<Connection> {
-        let address = Address::parse(&self.fill(&broker.address)?).context("application.trigger.mqtt: `address`")?;
+        let address =
+            Address::parse(&self.fill(&broker.address)?).context("application.trigger.mqtt: `address`")?;
         if address.client_id.is_some() {
             bail!("application.trigger.mqtt: `address`: each trigger needs a client id of its own");
         }

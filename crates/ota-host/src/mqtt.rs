@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Outgoing, Packet, QoS, valid_topic};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Outgoing, Packet, QoS, valid_topic,
+};
 use tokio::sync::oneshot;
 use wasmtime::component::{Accessor, Resource};
 
@@ -76,7 +78,13 @@ impl Address {
     }
 
     /// What all connections of the host have in common.
-    pub(crate) fn options(&self, client_id: &str, username: &str, password: &str, keep_alive: Duration) -> MqttOptions {
+    pub(crate) fn options(
+        &self,
+        client_id: &str,
+        username: &str,
+        password: &str,
+        keep_alive: Duration,
+    ) -> MqttOptions {
         let mut options = MqttOptions::new(client_id, &self.host, self.port);
         if !username.is_empty() {
             options.set_credentials(username, password);
@@ -225,7 +233,9 @@ async fn drive(mut events: EventLoop, pending: Arc<Mutex<Pending>>, opened: Wait
             Ok(Event::Outgoing(Outgoing::Publish(packet))) => lock(&pending).sent(packet),
             Ok(Event::Incoming(Packet::PubAck(ack))) => lock(&pending).acknowledged(ack.pkid),
             Ok(Event::Incoming(Packet::PubComp(complete))) => lock(&pending).acknowledged(complete.pkid),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => return lock(&pending).fail("the connection is closed"),
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => {
+                return lock(&pending).fail("the connection is closed");
+            }
             Ok(_) => {}
             Err(error) => {
                 let reason = error.to_string();
@@ -260,7 +270,8 @@ impl<T: Send> spin::HostConnectionWithStore<T> for Guest {
         let checked = accessor.with(|mut access| {
             let state = access.get();
             if !state.component.outbound.allows("mqtt", &address.host, Some(address.port)) {
-                let refused = format!("{}:{} is not among `allowed_outbound_hosts`", address.host, address.port);
+                let refused =
+                    format!("{}:{} is not among `allowed_outbound_hosts`", address.host, address.port);
                 return Err(spin::Error::ConnectionFailed(refused));
             }
             if state.mqtt_connections >= CONNECTIONS_PER_INSTANCE {
@@ -296,7 +307,8 @@ impl<T: Send> spin::HostConnectionWithStore<T> for Guest {
         payload: Vec<u8>,
         qos: spin::Qos,
     ) -> wasmtime::Result<Result<(), spin::Error>> {
-        let open = accessor.with(|mut access| wasmtime::error::Ok(access.get().table.get(&connection)?.0.clone()))?;
+        let open = accessor
+            .with(|mut access| wasmtime::error::Ok(access.get().table.get(&connection)?.0.clone()))?;
         let qos = match qos {
             spin::Qos::AtMostOnce => QoS::AtMostOnce,
             spin::Qos::AtLeastOnce => QoS::AtLeastOnce,
@@ -321,7 +333,9 @@ mod tests {
 
     #[test]
     fn unusable_addresses_are_refused() {
-        for bad in ["", "broker", "http://h", "mqtts://h", "mqtt://u:p@h", "mqtt://h?x=1", "mqtt://h?client_id="] {
+        for bad in
+            ["", "broker", "http://h", "mqtts://h", "mqtt://u:p@h", "mqtt://h?x=1", "mqtt://h?client_id="]
+        {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }
     }

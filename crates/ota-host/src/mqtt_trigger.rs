@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeReasonCode};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeReasonCode,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use wasmtime::AsContextMut;
@@ -91,7 +93,11 @@ struct Acknowledger {
 }
 
 /// Runs one trigger until the host shuts down. `subscribed` is told when the broker first accepts the subscription.
-pub(crate) async fn run(mut subscription: Subscription, subscribed: oneshot::Sender<()>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(
+    mut subscription: Subscription,
+    subscribed: oneshot::Sender<()>,
+    mut stop: watch::Receiver<bool>,
+) {
     subscription.options.set_manual_acks(true);
     subscription.options.set_clean_session(true);
     let (client, mut events) = AsyncClient::new(subscription.options.clone(), OUTGOING_MAX);
@@ -176,7 +182,11 @@ fn hand_over(queues: &[mpsc::Sender<Message>], message: Message) {
     }
 }
 
-async fn work(mut messages: mpsc::Receiver<Message>, handler: Arc<Handler<MqttKind>>, acknowledger: Arc<Acknowledger>) {
+async fn work(
+    mut messages: mpsc::Receiver<Message>,
+    handler: Arc<Handler<MqttKind>>,
+    acknowledger: Arc<Acknowledger>,
+) {
     while let Some(Message { publish, connection }) = messages.recv().await {
         handle(&handler, &publish).await;
         // Also after a failure: a message that the broker sends again would fail again, and block those behind it.
@@ -195,12 +205,21 @@ async fn handle(handler: &Handler<MqttKind>, publish: &Publish) {
         match handler.handle((publish.payload.to_vec(), publish.topic.clone())).await {
             Ok(()) => return,
             Err(failure @ (Failure::Refused(_) | Failure::NoRoom)) if tried < TRIES_MAX => {
-                tracing::warn!(component = handler.name(), topic = publish.topic, tried, "MQTT message: {failure}");
+                tracing::warn!(
+                    component = handler.name(),
+                    topic = publish.topic,
+                    tried,
+                    "MQTT message: {failure}"
+                );
                 tokio::time::sleep(retry_after).await;
                 retry_after *= 5;
             }
             Err(failure) => {
-                tracing::error!(component = handler.name(), topic = publish.topic, "MQTT message given up: {failure}");
+                tracing::error!(
+                    component = handler.name(),
+                    topic = publish.topic,
+                    "MQTT message given up: {failure}"
+                );
                 return;
             }
         }

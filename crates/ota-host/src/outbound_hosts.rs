@@ -106,7 +106,9 @@ fn parse_entry(entry: &str) -> Result<AllowedHost, &'static str> {
     }
     let (host, port) = split_port(rest)?;
     if host == "self" || host == "self.alt" || host == "spin.internal" || host.ends_with(".spin.internal") {
-        return Err("requests of the application to itself by name (`self`, `*.spin.internal`) are not supported");
+        return Err(
+            "requests of the application to itself by name (`self`, `*.spin.internal`) are not supported",
+        );
     }
     let scheme = match scheme {
         "*" => None,
@@ -161,7 +163,8 @@ fn parse_literal_host(host: &str) -> Option<Host> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Some(Host::Address(address));
     }
-    let is_name = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+    let is_name =
+        !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
     is_name.then(|| Host::Domain(host.to_ascii_lowercase()))
 }
 
@@ -221,8 +224,19 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_refused() {
         for bad in [
-            "*", "localhost:80", "http://a/b", "x://a", "*://a", "http://a:b", "http://{a,b}:1", "http://u@h",
-            "http://self", "http://x.spin.internal", "http://10.0.0.0/8", "http://*.*.com", "ht tp://a:1",
+            "*",
+            "localhost:80",
+            "http://a/b",
+            "x://a",
+            "*://a",
+            "http://a:b",
+            "http://{a,b}:1",
+            "http://u@h",
+            "http://self",
+            "http://x.spin.internal",
+            "http://10.0.0.0/8",
+            "http://*.*.com",
+            "ht tp://a:1",
         ] {
             assert!(OutboundPolicy::parse([bad]).is_err(), "{bad}");
         }

@@ -45,7 +45,9 @@ impl Route {
         for segment in path.trim_matches('/').split('/').filter(|_| !path.trim_matches('/').is_empty()) {
             segments.push(match segment.strip_prefix(':') {
                 Some(name) if is_wildcard_name(name) => Segment::Named(name.to_owned()),
-                Some(name) => return Err(format!("route `{raw}`: `:{name}` is no wildcard this host supports")),
+                Some(name) => {
+                    return Err(format!("route `{raw}`: `:{name}` is no wildcard this host supports"));
+                }
                 None if segment.is_empty() || segment.contains('*') || segment == "..." => {
                     return Err(format!("route `{raw}`: `{segment}` is no segment this host supports"));
                 }

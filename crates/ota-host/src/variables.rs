@@ -73,7 +73,9 @@ pub fn resolve(
 }
 
 fn fill(value: &str, placeholders: &[(&str, String)]) -> String {
-    placeholders.iter().fold(value.to_owned(), |value, (name, with)| value.replace(&format!("${{{name}}}"), with))
+    placeholders
+        .iter()
+        .fold(value.to_owned(), |value, (name, with)| value.replace(&format!("${{{name}}}"), with))
 }
 
 #[cfg(test)]
@@ -81,7 +83,8 @@ mod tests {
     use super::*;
 
     fn declared(entries: &[(&str, Option<&str>)]) -> BTreeMap<String, Variable> {
-        let variable = |default: &Option<&str>| Variable { default: default.map(str::to_owned), secret: true };
+        let variable =
+            |default: &Option<&str>| Variable { default: default.map(str::to_owned), secret: true };
         entries.iter().map(|(name, default)| ((*name).to_owned(), variable(default))).collect()
     }
 
@@ -92,7 +95,8 @@ mod tests {
     #[test]
     fn the_caller_beats_the_environment_beats_the_default() {
         let declared = declared(&[("a", Some("0")), ("b_x", Some("0")), ("c", Some("0"))]);
-        let environment = |name: &str| matches!(name, "SPIN_VARIABLE_A" | "SPIN_VARIABLE_B_X").then(|| "env".to_owned());
+        let environment =
+            |name: &str| matches!(name, "SPIN_VARIABLE_A" | "SPIN_VARIABLE_B_X").then(|| "env".to_owned());
         let values = resolve(&declared, &given(&[("a", "1"), ("a", "2")]), environment, &[]).unwrap();
         assert_eq!(values["a"], "2");
         assert_eq!(values["b_x"], "env");
@@ -125,7 +129,10 @@ mod tests {
         let json = folder.path().join("v.json");
         std::fs::write(&json, "{\"a\": 1}").unwrap();
         assert_eq!(parse_argument("k=v=w").unwrap(), given(&[("k", "v=w")]));
-        assert_eq!(parse_argument(&format!("@{}", toml.display())).unwrap(), given(&[("a", "1"), ("b", "2")]));
+        assert_eq!(
+            parse_argument(&format!("@{}", toml.display())).unwrap(),
+            given(&[("a", "1"), ("b", "2")])
+        );
         assert!(parse_argument(&format!("@{}", json.display())).is_err());
         assert!(parse_argument("lonely").is_err());
     }

@@ -14,6 +14,8 @@ impl<T: Send> HostWithStore<T> for Guest {
             return Ok(Err(Error::InvalidName(name)));
         }
         let value = accessor.with(|mut access| access.get().component.variables.get(&name).cloned());
-        Ok(value.ok_or_else(|| Error::Undefined(format!("the manifest gives the component no variable `{name}`"))))
+        Ok(value.ok_or_else(|| {
+            Error::Undefined(format!("the manifest gives the component no variable `{name}`"))
+        }))
     }
 }

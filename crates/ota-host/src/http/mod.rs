@@ -36,7 +36,11 @@ impl Application {
     }
 
     /// Answers a request. Whatever goes wrong becomes an answer too, and is logged.
-    pub(crate) async fn handle(&self, mut request: Request<WasiBody>, client: SocketAddr) -> Response<WasiBody> {
+    pub(crate) async fn handle(
+        &self,
+        mut request: Request<WasiBody>,
+        client: SocketAddr,
+    ) -> Response<WasiBody> {
         let path = request.uri().path().to_owned();
         let Some((route, handler, captures)) = self.router.find(&path) else {
             return match path.as_str() {
@@ -112,4 +116,3 @@ fn unavailable() -> Response<WasiBody> {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
-

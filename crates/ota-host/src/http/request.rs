@@ -50,11 +50,14 @@ pub(super) fn prepare<B>(
 }
 
 fn strip(headers: &mut HeaderMap) {
-    for name in [PATH_INFO, FULL_URL, MATCHED_ROUTE, BASE_PATH, RAW_COMPONENT_ROUTE, COMPONENT_ROUTE, CLIENT_ADDR] {
+    for name in
+        [PATH_INFO, FULL_URL, MATCHED_ROUTE, BASE_PATH, RAW_COMPONENT_ROUTE, COMPONENT_ROUTE, CLIENT_ADDR]
+    {
         headers.remove(name);
     }
     if headers.keys().any(|name| name.as_str().starts_with(PATH_MATCH)) {
-        let spoofed: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with(PATH_MATCH)).cloned().collect();
+        let spoofed: Vec<_> =
+            headers.keys().filter(|name| name.as_str().starts_with(PATH_MATCH)).cloned().collect();
         spoofed.iter().for_each(|name| drop(headers.remove(name)));
     }
 }
@@ -67,7 +70,9 @@ fn absolute(uri: &Uri, headers: &HeaderMap) -> Result<Uri, &'static str> {
     };
     let mut parts = uri.clone().into_parts();
     parts.authority = match (host, parts.authority) {
-        (Some(host), Some(authority)) if host != authority => return Err("the `Host` header and the URI disagree"),
+        (Some(host), Some(authority)) if host != authority => {
+            return Err("the `Host` header and the URI disagree");
+        }
         (host, authority) => Some(host.or(authority).ok_or("no `Host` header")?),
     };
     parts.scheme = Some(Scheme::HTTP);
@@ -112,7 +117,8 @@ mod tests {
     #[test]
     fn clients_cannot_say_what_the_host_says() {
         let request = Request::get("/a").header("host", "h").header("spin-client-addr", "6.6.6.6:6");
-        let request = request.header("spin-path-match-id", "x").header("connection", "close").header("spin-x", "kept");
+        let request =
+            request.header("spin-path-match-id", "x").header("connection", "close").header("spin-x", "kept");
         let request = prepared("/a", request).unwrap();
         assert_eq!(request.headers()["spin-client-addr"], "10.0.0.1:5");
         assert!(!request.headers().contains_key("spin-path-match-id"));

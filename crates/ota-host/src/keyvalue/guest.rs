@@ -41,7 +41,10 @@ impl GuestState {
     }
 }
 
-fn open_store<T>(access: &mut Access<'_, T, Guest>, store: &Resource<OpenStore>) -> wasmtime::Result<OpenStore> {
+fn open_store<T>(
+    access: &mut Access<'_, T, Guest>,
+    store: &Resource<OpenStore>,
+) -> wasmtime::Result<OpenStore> {
     Ok(access.get().table.get(store)?.clone())
 }
 
@@ -137,7 +140,12 @@ impl draft2::HostBucket for GuestState {
         Ok(open.store.get(&open.name, &key).map_err(draft2::Error::from))
     }
 
-    async fn set(&mut self, bucket: Resource<OpenStore>, key: String, value: Vec<u8>) -> Fallible<(), draft2::Error> {
+    async fn set(
+        &mut self,
+        bucket: Resource<OpenStore>,
+        key: String,
+        value: Vec<u8>,
+    ) -> Fallible<(), draft2::Error> {
         let open = self.table.get(&bucket)?;
         Ok(open.store.set(&open.name, key, value).await.map_err(draft2::Error::from))
     }
@@ -158,7 +166,9 @@ impl draft2::HostBucket for GuestState {
         cursor: Option<String>,
     ) -> Fallible<draft2::KeyResponse, draft2::Error> {
         if cursor.is_some() {
-            return Ok(Err(draft2::Error::Other("list-keys has no cursors: it answers with all keys".to_owned())));
+            return Ok(Err(draft2::Error::Other(
+                "list-keys has no cursors: it answers with all keys".to_owned(),
+            )));
         }
         let open = self.table.get(&bucket)?;
         let keys = open.store.keys(&open.name);
@@ -192,7 +202,11 @@ impl batch::Host for GuestState {
         Ok(open.store.set_many(&open.name, pairs).await.map_err(draft2::Error::from))
     }
 
-    async fn delete_many(&mut self, bucket: Resource<OpenStore>, keys: Vec<String>) -> Fallible<(), draft2::Error> {
+    async fn delete_many(
+        &mut self,
+        bucket: Resource<OpenStore>,
+        keys: Vec<String>,
+    ) -> Fallible<(), draft2::Error> {
         let open = self.table.get(&bucket)?;
         Ok(open.store.delete(&open.name, keys).await.map_err(draft2::Error::from))
     }
@@ -237,7 +251,9 @@ impl atomics::Host for GuestState {
             Ok(Swap::Swapped) => Ok(Ok(())),
             // The new handle has seen the present value, as the interface asks.
             Ok(Swap::Stale) => match bucket.store.peek(&bucket.name, &key) {
-                Ok(seen) => Ok(Err(atomics::CasError::CasFailed(self.table.push(Cas { bucket, key, seen })?))),
+                Ok(seen) => {
+                    Ok(Err(atomics::CasError::CasFailed(self.table.push(Cas { bucket, key, seen })?)))
+                }
                 Err(error) => Ok(Err(failed(error))),
             },
             Err(error) => Ok(Err(failed(error))),

@@ -112,7 +112,8 @@ impl KeyValueStore {
         // The writer first: it makes the table and turns the file to write-ahead logging.
         let writer = Writer::start(writer::open(path)?, mode, tokio::runtime::Handle::current());
         let readers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, READERS_MAX);
-        let readers = (0..readers).map(|_| Ok(Mutex::new(open_reader(path)?))).collect::<Result<_, KeyValueError>>()?;
+        let readers =
+            (0..readers).map(|_| Ok(Mutex::new(open_reader(path)?))).collect::<Result<_, KeyValueError>>()?;
         Ok(Self { readers, next_reader: AtomicUsize::new(0), writer, metrics })
     }
 
@@ -145,7 +146,8 @@ impl KeyValueStore {
     fn peek(&self, store: &str, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
         check_key(key)?;
         let reader = self.reader();
-        let mut statement = reader.prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
+        let mut statement =
+            reader.prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
         Ok(statement.query_row([store, key], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).optional()?)
     }
 
@@ -154,7 +156,8 @@ impl KeyValueStore {
         check_key(key)?;
         self.metrics.reads.add(1);
         let reader = self.reader();
-        let mut statement = reader.prepare_cached("SELECT 1 FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
+        let mut statement =
+            reader.prepare_cached("SELECT 1 FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
         Ok(statement.exists([store, key])?)
     }
 
@@ -184,7 +187,11 @@ impl KeyValueStore {
     }
 
     /// Stores several values, all or none.
-    pub async fn set_many(&self, store: &Arc<str>, pairs: Vec<(String, Vec<u8>)>) -> Result<(), KeyValueError> {
+    pub async fn set_many(
+        &self,
+        store: &Arc<str>,
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), KeyValueError> {
         pairs.iter().try_for_each(|(key, _)| check_key(key))?;
         self.metrics.writes.add(pairs.len());
         self.writer.send(store, |reply| Write::Set { pairs, reply }).await

@@ -5,8 +5,8 @@
 //! transaction each write is a statement or a savepoint of its own, so one that fails does not fail the others.
 
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -75,7 +75,11 @@ impl Writer {
     }
 
     /// Queues a write and waits until it is on disk.
-    pub(super) async fn send<T>(&self, store: &Arc<str>, write: impl FnOnce(Reply<T>) -> Write) -> Outcome<T> {
+    pub(super) async fn send<T>(
+        &self,
+        store: &Arc<str>,
+        write: impl FnOnce(Reply<T>) -> Write,
+    ) -> Outcome<T> {
         let (reply, outcome) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(KeyValueError::Closed)?;
         queue.send((store.clone(), write(reply))).map_err(|_| KeyValueError::Closed)?;
@@ -168,19 +172,21 @@ fn perform(connection: &mut Connection, mode: KeyValueMode, store: &str, write: 
     let open = || if connection.is_autocommit() { Err(KeyValueError::Closed) } else { Ok(()) };
     match write {
         Write::Set { pairs, reply } => {
-            let result = open().and_then(|()| all_or_none(connection, pairs.len(), || set_all(connection, store, &pairs)));
+            let result = open()
+                .and_then(|()| all_or_none(connection, pairs.len(), || set_all(connection, store, &pairs)));
             Done::Unit(reply, result)
         }
         Write::Delete { keys, reply } => {
-            let result =
-                open().and_then(|()| all_or_none(connection, keys.len(), || delete_all(connection, store, &keys)));
+            let result = open()
+                .and_then(|()| all_or_none(connection, keys.len(), || delete_all(connection, store, &keys)));
             Done::Unit(reply, result)
         }
         Write::Increment { key, delta, reply } => {
             Done::Number(reply, open().and_then(|()| increment(connection, store, key, delta)))
         }
         Write::Swap { key, expected, value, reply } => {
-            let result = open().and_then(|()| swap(connection, mode, store, &key, expected.as_deref(), &value));
+            let result =
+                open().and_then(|()| swap(connection, mode, store, &key, expected.as_deref(), &value));
             Done::Swap(reply, result)
         }
     }
@@ -214,7 +220,8 @@ fn set_all(connection: &Connection, store: &str, pairs: &[(String, Vec<u8>)]) ->
 }
 
 fn delete_all(connection: &Connection, store: &str, keys: &[String]) -> Outcome<()> {
-    let mut statement = connection.prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
+    let mut statement =
+        connection.prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
     for key in keys {
         statement.execute([store, key])?;
     }
@@ -222,8 +229,10 @@ fn delete_all(connection: &Connection, store: &str, keys: &[String]) -> Outcome<
 }
 
 fn increment(connection: &Connection, store: &str, key: String, delta: i64) -> Outcome<i64> {
-    let mut select = connection.prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
-    let stored: Option<Vec<u8>> = select.query_row([store, &key], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).optional()?;
+    let mut select =
+        connection.prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
+    let stored: Option<Vec<u8>> =
+        select.query_row([store, &key], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).optional()?;
     let before = match stored {
         None => 0,
         Some(bytes) => match <[u8; 8]>::try_from(bytes.as_slice()) {
@@ -249,14 +258,18 @@ fn swap(
 ) -> Outcome<Swap> {
     let changed = match (expected, mode) {
         (Some(expected), _) => connection
-            .prepare_cached("UPDATE spin_key_value SET value = ?4 WHERE store = ?1 AND key = ?2 AND value = ?3")?
+            .prepare_cached(
+                "UPDATE spin_key_value SET value = ?4 WHERE store = ?1 AND key = ?2 AND value = ?3",
+            )?
             .execute(params![store, key, expected, value])?,
         (None, KeyValueMode::Correct) => connection
             .prepare_cached(
                 "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
             )?
             .execute(params![store, key, value])?,
-        (None, KeyValueMode::SpinQuirks) => connection.prepare_cached(UPSERT)?.execute(params![store, key, value])?,
+        (None, KeyValueMode::SpinQuirks) => {
+            connection.prepare_cached(UPSERT)?.execute(params![store, key, value])?
+        }
     };
     Ok(if changed == 1 { Swap::Swapped } else { Swap::Stale })
 }

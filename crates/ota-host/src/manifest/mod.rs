@@ -187,7 +187,8 @@ fn read_manifest(mut root: Section<'_>, folder: &Path) -> Manifest {
     }
     application.texts("authors");
     let mut application_triggers = application.section("trigger");
-    let mqtt_broker = application_triggers.has("mqtt").then(|| read_broker(application_triggers.section("mqtt")));
+    let mqtt_broker =
+        application_triggers.has("mqtt").then(|| read_broker(application_triggers.section("mqtt")));
     application_triggers.finish();
     application.finish();
 
@@ -207,8 +208,11 @@ fn read_manifest(mut root: Section<'_>, folder: &Path) -> Manifest {
     triggers.finish();
 
     let mut section = root.section("component");
-    let components =
-        section.keys().into_iter().map(|name| (name.clone(), read_component(section.section(&name), folder))).collect();
+    let components = section
+        .keys()
+        .into_iter()
+        .map(|name| (name.clone(), read_component(section.section(&name), folder)))
+        .collect();
     root.finish();
     Manifest { name, variables, mqtt_broker, http_triggers, cron_triggers, mqtt_triggers, components }
 }
@@ -232,7 +236,9 @@ fn read_broker(mut section: Section<'_>) -> MqttBroker {
         if !section.has(key) {
             section.fault(format_args!("`{key}` is missing"));
         }
-        section.template(key).unwrap_or_else(|| Template::parse("").expect("the empty template is a template"))
+        section
+            .template(key)
+            .unwrap_or_else(|| Template::parse("").expect("the empty template is a template"))
     };
     let broker = MqttBroker {
         address: take("address"),
@@ -287,7 +293,8 @@ fn read_component(mut section: Section<'_>, folder: &Path) -> Component {
     section.text("description");
     let key_value_stores = section.texts("key_value_stores");
     for store in key_value_stores.iter().filter(|store| *store != DEFAULT_STORE) {
-        section.fault(format_args!("store `{store}`: only the store `{DEFAULT_STORE}` is offered by this host"));
+        section
+            .fault(format_args!("store `{store}`: only the store `{DEFAULT_STORE}` is offered by this host"));
     }
     let allowed_outbound_hosts = section.templates("allowed_outbound_hosts");
     let mut variables = BTreeMap::new();

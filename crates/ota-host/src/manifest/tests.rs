@@ -118,7 +118,9 @@ fn references_are_checked() {
         "{}\n[[trigger.http]]\nroute = \"/a/...\"\ncomponent = \"b\"\n",
         GOOD.replace("source = \"a.wasm\"", "")
     ));
-    for part in ["there is no component `b`", "route `/a/...` is there twice", "component.a: `source` is missing"] {
+    for part in
+        ["there is no component `b`", "route `/a/...` is there twice", "component.a: `source` is missing"]
+    {
         assert!(faults.iter().any(|fault| fault.contains(part)), "{part} is missing in {faults:#?}");
     }
 }

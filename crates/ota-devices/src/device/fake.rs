@@ -23,18 +23,18 @@ struct Heard {
 
 /// A broker that lets everybody in.
 #[derive(Clone)]
-pub struct Broker {
-    pub port: u16,
+pub(super) struct Broker {
+    pub(super) port: u16,
     heard: Arc<Mutex<Heard>>,
     refuse: bool,
 }
 
 impl Broker {
-    pub async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::start_with(false).await
     }
 
-    pub async fn start_with(refuse: bool) -> Self {
+    pub(super) async fn start_with(refuse: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let broker = Self { port, heard: Arc::default(), refuse };
@@ -111,36 +111,36 @@ impl Broker {
     }
 
     /// Waits until all connections have ended: until then, what devices said last may still be on its way.
-    pub async fn deserted(&self) {
+    pub(super) async fn deserted(&self) {
         while self.heard.lock().unwrap().open > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     }
 
     /// Sends a device a message.
-    pub fn push(&self, identity: &str, topic: &str, payload: &str) {
+    pub(super) fn push(&self, identity: &str, topic: &str, payload: &str) {
         let heard = self.heard.lock().unwrap();
         heard.lines[identity].send((topic.to_owned(), payload.to_owned())).unwrap();
     }
 
     /// What devices said on topics that start so.
-    pub fn heard(&self, topic: &str) -> Vec<String> {
+    pub(super) fn heard(&self, topic: &str) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         heard.messages.iter().filter(|(t, _)| t.starts_with(topic)).map(|(_, text)| text.clone()).collect()
     }
 
     /// Client ids and user names of all connections.
-    pub fn connects(&self) -> Vec<(String, String)> {
+    pub(super) fn connects(&self) -> Vec<(String, String)> {
         self.heard.lock().unwrap().connects.clone()
     }
 
-    pub fn subscribes(&self) -> usize {
+    pub(super) fn subscribes(&self) -> usize {
         self.heard.lock().unwrap().subscribes
     }
 }
 
 /// Serves one file, with ranges. Returns where, and the ranges that were asked for.
-pub async fn serve_file(bytes: Vec<u8>) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(super) async fn serve_file(bytes: Vec<u8>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/d/package", listener.local_addr().unwrap());
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();

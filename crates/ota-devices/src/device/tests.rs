@@ -1,16 +1,15 @@
 //! A device against a broker and a file server.
 
-mod fake;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake::{Broker, serve_file};
+use super::fake::{Broker, serve_file};
+use super::{Device, DeviceConfig, DeviceError, Outcome, Timing, http_client};
+use crate::credentials::Credential;
+use crate::dialect::Dialect;
+use crate::event::{Event, What};
+use crate::plan::{Behavior, Failure, Quirk};
 use md5::Md5;
-use ota_devices::{
-    Behavior, Credential, Device, DeviceConfig, DeviceError, Dialect, Event, Failure, Outcome, Quirk, Timing,
-    What, http_client,
-};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, mpsc};
@@ -57,6 +56,7 @@ impl Trial {
         let timing = Timing {
             nap: Duration::from_millis(50),
             ask_every: Duration::from_millis(50),
+            connect_pause: Duration::from_millis(1),
             ..Timing::default()
         };
         let device = Device::new(DeviceConfig {
