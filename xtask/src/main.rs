@@ -1,2 +1,92 @@
-//! Entry point.
-fn main() {}
+//! The project's one entry point: `cargo xtask <command>`.
+
+mod bench;
+mod build;
+mod check;
+mod guard;
+mod step;
+mod tidy;
+mod up;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use workspace::Workspace;
+
+/// Builds, runs and checks Overair.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds every function for wasm.
+    Build,
+    /// Runs the service on this machine, and with `--demo` a fleet that is upgraded.
+    Up(up::Arguments),
+    /// Formatting, functions, all tests, tidiness.
+    Test {
+        /// Passed on to the test runner, such as a filter.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// What a reviewer runs: `test`, and clippy, the docs and the dependencies' licenses.
+    Ci,
+    /// Finds what the compiler does not: leftovers, dead files, dead links, keys outside their table.
+    Tidy,
+    /// Runs a benchmark and prints its figures.
+    Bench {
+        #[command(subcommand)]
+        which: bench::Which,
+    },
+    /// Runs a program that ends when this process's standard input does.
+    #[command(hide = true)]
+    Guard {
+        /// The program and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match start(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(command: Command) -> anyhow::Result<ExitCode> {
+    if let Command::Guard { command } = &command {
+        return guard::run(command);
+    }
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Build => build::functions(&workspace)?,
+        Command::Up(arguments) => return up::run(&workspace, &arguments),
+        Command::Test { arguments } => check::test(&workspace, &arguments)?,
+        Command::Ci => check::ci(&workspace)?,
+        Command::Tidy => tidy::run(&workspace)?,
+        Command::Bench { which } => bench::run(&workspace, &which)?,
+        Command::Guard { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,10 +1,13 @@
 //! The WebAssembly engine, and components made ready to be instantiated.
 
 use std::path::Path;
+use std::time::Duration;
 
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::error::Context;
-use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+};
 
 use crate::bindings::imports;
 use crate::state::{Guest, GuestState};
@@ -32,6 +35,10 @@ const MEMORY_KEEP_RESIDENT: usize = 128 * 1024;
 /// Stack of one call. The first thing to shrink when memory is short; most is never touched.
 const ASYNC_STACK_BYTES: usize = 1024 * 1024;
 
+/// How long a component computes before others get their turn. Rarely reached: a function waits for its store or
+/// its client long before.
+const TURN: Duration = Duration::from_millis(100);
+
 /// Builds the engine. Compiled components are kept in `cache`.
 pub(crate) fn engine(cache: &Path) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
@@ -53,9 +60,36 @@ pub(crate) fn engine(cache: &Path) -> wasmtime::Result<Engine> {
         .wasm_component_model_async(true)
         .async_stack_size(ASYNC_STACK_BYTES)
         .memory_init_cow(true)
+        .epoch_interruption(true)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .cache(Some(Cache::new(files).context("cannot use the folder for compiled components")?));
-    Engine::new(&config)
+    let engine = Engine::new(&config)?;
+    take_turns(&engine)?;
+    Ok(engine)
+}
+
+/// Lets computing components yield at each turn. An endless loop then costs its own time and is ended at last; it
+/// does not take a thread away from everyone for good.
+fn take_turns(engine: &Engine) -> wasmtime::Result<()> {
+    let engine = engine.weak();
+    let tick = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TURN);
+        }
+    };
+    std::thread::Builder::new().name("turns".to_owned()).spawn(tick).context("no thread for taking turns")?;
+    Ok(())
+}
+
+/// Makes room for an instance, with its limits.
+pub(crate) fn store(engine: &Engine, state: GuestState) -> Store<GuestState> {
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limits);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_async_yield_and_update(1);
+    store
 }
 
 /// Everything that a component may import.

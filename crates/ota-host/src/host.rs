@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,22 +11,18 @@ use rumqttc::QoS;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::handler::ProxyHandler;
 
+use crate::assembly::{Connection, Mount, Prepared, World, compile, find};
 use crate::broker::{Accounts, Door, leads_to};
 use crate::cron::{self, CronKind};
-use crate::engine;
 use crate::http::{Application, HttpComponent, Server};
 use crate::keyvalue::{KeyValueMode, KeyValueStore, Metrics};
-use crate::manifest::{Component, DEFAULT_STORE, Manifest, MqttBroker};
-use crate::mqtt::{Address, random_client_id};
+use crate::manifest::Manifest;
+use crate::mqtt::random_client_id;
 use crate::mqtt_trigger::{self, MqttKind, Subscription};
-use crate::outbound_hosts::OutboundPolicy;
 use crate::outbound_http::OutboundHttp;
 use crate::routes::Route;
-use crate::state::{ComponentContext, GuestState};
-use crate::template::Template;
 use crate::trigger::Handler;
 use crate::variables;
 
@@ -231,7 +227,9 @@ impl HostBuilder {
             }
             Ok(Mount { name: format!("mounted at {route}"), route: parsed, file: file.clone() })
         };
-        for name in self.component_overrides.keys().filter(|name| !manifest.components.contains_key(*name)) {
+        if let Some(name) =
+            self.component_overrides.keys().find(|name| !manifest.components.contains_key(*name))
+        {
             bail!("cannot override component `{name}`: the manifest has none of that name");
         }
         self.mounts.iter().map(parse).collect()
@@ -266,105 +264,6 @@ impl HostBuilder {
             tokio::task::spawn_blocking(move || compile(&cache, jobs)).await.context("compiling")?;
         compiled.map_err(|error| anyhow!("{error:#}"))
     }
-}
-
-struct Mount {
-    name: String,
-    route: Route,
-    file: PathBuf,
-}
-
-/// What components share.
-struct World {
-    store: Arc<KeyValueStore>,
-    values: BTreeMap<String, String>,
-    outbound_http: OutboundHttp,
-}
-
-impl World {
-    fn context(&self, name: &str, component: &Component) -> anyhow::Result<Arc<ComponentContext>> {
-        let variables =
-            component.variables.iter().map(|(key, template)| Ok((key.clone(), self.fill(template)?)));
-        let hosts: Vec<_> =
-            component.allowed_outbound_hosts.iter().map(|t| self.fill(t)).collect::<anyhow::Result<_>>()?;
-        Ok(Arc::new(ComponentContext {
-            name: name.into(),
-            key_value_stores: component.key_value_stores.iter().map(|store| store.as_str().into()).collect(),
-            store: self.store.clone(),
-            variables: variables.collect::<anyhow::Result<_>>()?,
-            environment: component.environment.clone().into_iter().collect(),
-            outbound: OutboundPolicy::parse(hosts.iter().map(String::as_str))
-                .with_context(|| format!("component `{name}`: `allowed_outbound_hosts`"))?,
-            outbound_http: self.outbound_http.clone(),
-        }))
-    }
-
-    fn mounted(&self, name: &str) -> Arc<ComponentContext> {
-        Arc::new(ComponentContext {
-            name: name.into(),
-            key_value_stores: vec![DEFAULT_STORE.into()],
-            store: self.store.clone(),
-            variables: BTreeMap::new(),
-            environment: Vec::new(),
-            outbound: OutboundPolicy::default(),
-            outbound_http: self.outbound_http.clone(),
-        })
-    }
-
-    fn connection(&self, broker: &MqttBroker) -> anyhow::Result<Connection> {
-        let address =
-            Address::parse(&self.fill(&broker.address)?).context("application.trigger.mqtt: `address`")?;
-        if address.client_id.is_some() {
-            bail!("application.trigger.mqtt: `address`: each trigger needs a client id of its own");
-        }
-        let seconds = self.fill(&broker.keep_alive_interval)?;
-        let seconds = seconds.parse::<u16>().context("application.trigger.mqtt: `keep_alive_interval`")?;
-        let (username, password) = (self.fill(&broker.username)?, self.fill(&broker.password)?);
-        Ok(Connection { address, username, password, keep_alive: Duration::from_secs(seconds.into()) })
-    }
-
-    fn fill(&self, template: &Template) -> anyhow::Result<String> {
-        template.resolve(&self.values).map_err(|name| anyhow!("variable `{name}` has no value"))
-    }
-}
-
-type Prepared = BTreeMap<Arc<str>, (InstancePre<GuestState>, Arc<ComponentContext>)>;
-
-fn find<'a>(
-    components: &'a Prepared,
-    name: &str,
-) -> anyhow::Result<&'a (InstancePre<GuestState>, Arc<ComponentContext>)> {
-    components.get(name).with_context(|| format!("component `{name}` was not prepared"))
-}
-
-fn compile(cache: &Path, jobs: Vec<(PathBuf, Arc<ComponentContext>)>) -> wasmtime::Result<Prepared> {
-    let engine = engine::engine(cache)?;
-    let linker = engine::linker(&engine)?;
-    let linker = &linker;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = jobs
-            .into_iter()
-            .map(|(file, context)| {
-                scope.spawn(move || {
-                    let pre = engine::prepare(linker, &context.name, &file)?;
-                    Ok((context.name.clone(), (pre, context)))
-                })
-            })
-            .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| match thread.join() {
-            Ok(prepared) => prepared,
-            Err(_) => Err(wasmtime::format_err!("the compiler panicked")),
-        };
-        threads.into_iter().map(join).collect()
-    })
-}
-
-/// How MQTT triggers connect.
-struct Connection {
-    address: Address,
-    username: String,
-    password: String,
-    keep_alive: Duration,
 }
 
 /// An application that runs.

@@ -1,5 +1,6 @@
 //! Runs the functions in one process: HTTP, cron and MQTT triggers, key-value on SQLite.
 
+mod assembly;
 mod bindings;
 mod broker;
 mod cron;

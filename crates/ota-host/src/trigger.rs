@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::sync::watch;
+use wasmtime::AsContextMut;
 use wasmtime::component::{Accessor, InstancePre};
-use wasmtime::{AsContextMut, Store};
 
+use crate::engine;
 use crate::state::{ComponentContext, GuestState};
 
 /// How long a component may take over one event.
@@ -89,8 +90,7 @@ impl<K: Kind> Handler<K> {
     }
 
     async fn run(&self, event: K::Event) -> wasmtime::Result<Result<(), String>> {
-        let mut store = Store::new(&self.engine, GuestState::new(self.context.clone()));
-        store.limiter(|state| &mut state.limits);
+        let mut store = engine::store(&self.engine, GuestState::new(self.context.clone()));
         let instance = K::instantiate(&self.pre, &mut store).await?;
         store.run_concurrent(async |accessor| K::call(&instance, accessor, event).await).await?
     }

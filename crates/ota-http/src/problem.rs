@@ -71,17 +71,19 @@ impl Problem {
         match (noun, fault) {
             ("request", "malformed" | "body-cut") => StatusCode::BAD_REQUEST,
             ("request", "unauthorized") => StatusCode::UNAUTHORIZED,
-            ("request", "not-found" | "no-route") | (_, "unknown") => StatusCode::NOT_FOUND,
+            // A thing the path names is not there; one that a field names is a fault of that field.
+            ("request", "not-found" | "no-route") => StatusCode::NOT_FOUND,
+            ("device" | "module", "unknown") if self.faults.0.is_empty() => StatusCode::NOT_FOUND,
             ("request", "too-large") | ("package", "file-too-large") => StatusCode::PAYLOAD_TOO_LARGE,
-            ("request", "length-required") => StatusCode::LENGTH_REQUIRED,
             ("download", "expired" | "signature") => StatusCode::FORBIDDEN,
             ("download", "range") => StatusCode::RANGE_NOT_SATISFIABLE,
             ("device", "login-refused") => StatusCode::FORBIDDEN,
             ("store", "contention") | ("broker", "unreachable") => StatusCode::SERVICE_UNAVAILABLE,
             ("store" | "service", _) => StatusCode::INTERNAL_SERVER_ERROR,
-            (_, "exists" | "in-use" | "name-taken" | "version-taken" | "verification" | "ended" | "too-many") => {
+            (_, "exists" | "in-use" | "name-taken" | "version-taken" | "verification" | "ended") => {
                 StatusCode::CONFLICT
             }
+            ("product" | "module" | "package" | "batch" | "upload", "too-many") => StatusCode::CONFLICT,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }
@@ -94,7 +96,6 @@ impl Problem {
             StatusCode::FORBIDDEN => "Access is refused",
             StatusCode::NOT_FOUND => "There is no such thing",
             StatusCode::CONFLICT => "The request does not fit the present state",
-            StatusCode::LENGTH_REQUIRED => "The length must be told",
             StatusCode::PAYLOAD_TOO_LARGE => "The request is too large",
             StatusCode::RANGE_NOT_SATISFIABLE => "The range is outside the file",
             StatusCode::UNPROCESSABLE_ENTITY => "The request breaks a rule",

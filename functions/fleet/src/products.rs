@@ -7,6 +7,7 @@ use ota_core::ids::{ModuleName, ProductKey};
 use ota_core::product::{Module, Product, check_module, check_product_name};
 use ota_http::{Problem, Request, Response, idempotency, json, page, respond};
 use ota_platform::Platform;
+use ota_store::check::{self, BrokenPromise};
 use ota_store::{packages, products};
 use serde::Serialize;
 
@@ -62,6 +63,7 @@ where
     json::join(reading, rules.into_result())?;
     let identity =
         idempotency::identify(&request.headers, "product", document.bytes(), platform.random())?;
+    check_store(platform).await?;
     let now = platform.now();
     let product = Product {
         key: ProductKey::from_random(identity.id),
@@ -78,6 +80,23 @@ where
         Ok(_) => Err(idempotency::reused()),
         Err(refused) => Err(Problem::of(&refused)),
     }
+}
+
+/// Checks the store before the first product is made: without one the service does nothing else, so this is where it
+/// refuses to serve on a store that does not keep its promises.
+async fn check_store<P: Platform>(platform: &P) -> Result<(), Problem> {
+    let kv = platform.kv();
+    if !products::catalog(kv).await?.0.is_empty() {
+        return Ok(());
+    }
+    let nonce: String = platform.random().iter().map(|byte| format!("{byte:02x}")).collect();
+    check::check(kv, &nonce).await.map_err(|broken| match broken {
+        BrokenPromise::Failed(error) => ota_store::StoreError::from(error).into(),
+        BrokenPromise::Broken(_) => {
+            let problem = Problem::new("store.broken-promise", "the store cannot be relied on");
+            Problem { log: Some(broken.to_string()), ..problem }
+        }
+    })
 }
 
 /// `GET /v1/products`

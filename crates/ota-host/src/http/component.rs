@@ -14,6 +14,7 @@ use wasmtime_wasi_http::handler::{
 };
 use wasmtime_wasi_http::{WasiHttpView, p2, p3};
 
+use crate::engine;
 use crate::state::{ComponentContext, GuestState};
 
 /// Requests that one instance answers before it is thrown away; Spin's figure.
@@ -61,9 +62,7 @@ impl HttpComponent {
             ProxyPre::P2(pre) => pre.engine(),
             ProxyPre::P3(pre) => pre.engine(),
         };
-        let mut store = Store::new(engine, GuestState::new(self.context.clone()));
-        store.limiter(|state| &mut state.limits);
-        store
+        engine::store(engine, GuestState::new(self.context.clone()))
     }
 }
 

@@ -1,0 +1,53 @@
+//! Building the functions for wasm.
+
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::step;
+use crate::workspace::Workspace;
+
+/// What the functions are built for.
+pub(crate) const TARGET: &str = "wasm32-wasip2";
+
+/// Builds every function. One call for all of them: with the same features and profile they share what they depend
+/// on, and cargo sees it only in one call.
+pub(crate) fn functions(workspace: &Workspace) -> anyhow::Result<()> {
+    add_target()?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--locked", "--target", TARGET, "--profile", "wasm", "--lib"]);
+    for package in workspace.components() {
+        cargo.args(["-p", &package.name]);
+    }
+    step::run(&mut cargo)?;
+    for package in workspace.components() {
+        let file = workspace.wasm().join(format!("{}.wasm", package.component.as_deref().unwrap_or_default()));
+        if !file.is_file() {
+            bail!("{} was built, but {} is not there", package.name, file.display());
+        }
+    }
+    Ok(())
+}
+
+/// Builds the programs that run on this machine.
+pub(crate) fn programs(workspace: &Workspace, names: &[&str]) -> anyhow::Result<()> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--locked"]);
+    for name in names {
+        cargo.args(["-p", name, "--bin", name]);
+    }
+    step::run(&mut cargo)
+}
+
+/// Adds the wasm target if it is missing: automatic installation may be switched off.
+fn add_target() -> anyhow::Result<()> {
+    let output =
+        Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output().context("rustc")?;
+    let libraries = String::from_utf8(output.stdout).unwrap_or_default();
+    if output.status.success() && std::path::Path::new(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    eprintln!("    adding the target {TARGET}");
+    step::run(Command::new("rustup").args(["target", "add", TARGET]))
+        .with_context(|| format!("the Rust target {TARGET} is missing: add it with your Rust installation"))
+}

@@ -1,0 +1,80 @@
+//! `test` and `ci`.
+
+use anyhow::Context;
+
+use crate::step::{self, Steps};
+use crate::workspace::Workspace;
+use crate::{build, tidy};
+
+/// A member that is nothing outside of wasm.
+const WASM_ONLY: &str = "bench-noop";
+/// Where tests look for the components.
+const WASM_DIR: &str = "OVERAIR_WASM_DIR";
+
+/// Runs every test there is.
+pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
+    let mut steps = Steps::default();
+    test_steps(workspace, arguments, &mut steps)?;
+    steps.sum_up();
+    Ok(())
+}
+
+/// Runs what a reviewer runs.
+pub(crate) fn ci(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut steps = Steps::default();
+    test_steps(workspace, &[], &mut steps)?;
+    steps.take("clippy", || {
+        let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        step::run(workspace.cargo().args(clippy))
+    })?;
+    // Each function has code that exists for wasm only.
+    steps.take("clippy of the functions for wasm", || {
+        let mut cargo = workspace.cargo();
+        cargo.args(["clippy", "--locked", "--target", build::TARGET, "--profile", "wasm", "--lib"]);
+        for package in workspace.components() {
+            cargo.args(["-p", &package.name]);
+        }
+        step::run(cargo.args(["--", "-D", "warnings"]))
+    })?;
+    steps.take("docs", || {
+        let doc = ["doc", "--locked", "--workspace", "--no-deps"];
+        step::run(workspace.cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings"))
+    })?;
+    if step::is_there(workspace.cargo().args(["deny", "--version"])) {
+        steps.take("licenses and sources of dependencies", || {
+            step::run(workspace.cargo().args(["deny", "--locked", "check", "bans", "licenses", "sources"]))
+        })?;
+    } else {
+        eprintln!("skipped: licenses and sources (install with `cargo install --locked cargo-deny`)");
+    }
+    steps.sum_up();
+    Ok(())
+}
+
+fn test_steps(workspace: &Workspace, arguments: &[String], steps: &mut Steps) -> anyhow::Result<()> {
+    steps.take("formatting", || {
+        step::run(workspace.cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt --all`")
+    })?;
+    steps.take("tidy", || tidy::run(workspace))?;
+    steps.take("functions for wasm", || build::functions(workspace))?;
+    steps.take("host and devices", || build::programs(workspace, &["ota-host", "ota-devices"]))?;
+    let wasm = workspace.wasm();
+    let all = ["--locked", "--workspace", "--exclude", WASM_ONLY];
+    steps.take("tests", || {
+        let mut cargo = workspace.cargo();
+        if step::is_there(workspace.cargo().args(["nextest", "--version"])) {
+            cargo.args(["nextest", "run"]).args(all).args(arguments);
+        } else {
+            // Everything but the documentation's tests, which come next and take long to build.
+            let kinds = ["--lib", "--bins", "--tests", "--examples"];
+            cargo.arg("test").args(all).args(kinds).args(arguments);
+        }
+        step::run(cargo.env(WASM_DIR, &wasm))
+    })?;
+    if arguments.is_empty() {
+        steps.take("documentation's tests", || {
+            step::run(workspace.cargo().arg("test").args(all).arg("--doc").env(WASM_DIR, &wasm))
+        })?;
+    }
+    Ok(())
+}
