@@ -21,7 +21,8 @@ pub(crate) fn functions(workspace: &Workspace) -> anyhow::Result<()> {
     }
     step::run(&mut cargo)?;
     for package in workspace.components() {
-        let file = workspace.wasm().join(format!("{}.wasm", package.component.as_deref().unwrap_or_default()));
+        let file =
+            workspace.wasm().join(format!("{}.wasm", package.component.as_deref().unwrap_or_default()));
         if !file.is_file() {
             bail!("{} was built, but {} is not there", package.name, file.display());
         }
@@ -41,8 +42,10 @@ pub(crate) fn programs(workspace: &Workspace, names: &[&str]) -> anyhow::Result<
 
 /// Adds the wasm target if it is missing: automatic installation may be switched off.
 fn add_target() -> anyhow::Result<()> {
-    let output =
-        Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output().context("rustc")?;
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()
+        .context("rustc")?;
     let libraries = String::from_utf8(output.stdout).unwrap_or_default();
     if output.status.success() && std::path::Path::new(libraries.trim()).is_dir() {
         return Ok(());

@@ -13,7 +13,11 @@ pub(crate) struct Steps {
 
 impl Steps {
     /// Takes a step.
-    pub(crate) fn take(&mut self, name: &str, step: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    pub(crate) fn take(
+        &mut self,
+        name: &str,
+        step: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         eprintln!("==> {name}");
         let began = Instant::now();
         let taken = step().with_context(|| name.to_owned());

@@ -31,7 +31,8 @@ impl Workspace {
     /// Asks cargo.
     pub(crate) fn find() -> anyhow::Result<Self> {
         // The folder this crate was compiled in: the same workspace, wherever the command is called from.
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is no member of a workspace")?;
+        let root =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask is no member of a workspace")?;
         let output = cargo(root)
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .stderr(Stdio::inherit())
@@ -61,7 +62,8 @@ impl Workspace {
     pub(crate) fn components(&self) -> impl Iterator<Item = &Package> {
         let homes = [self.root.join("functions"), self.root.join("bench")];
         self.packages.iter().filter(move |package| {
-            package.component.is_some() && package.folder.parent().is_some_and(|p| homes.iter().any(|h| h == p))
+            package.component.is_some()
+                && package.folder.parent().is_some_and(|p| homes.iter().any(|h| h == p))
         })
     }
 

@@ -37,7 +37,7 @@ const ASYNC_STACK_BYTES: usize = 1024 * 1024;
 
 /// How long a component computes before others get their turn. Rarely reached: a function waits for its store or
 /// its client long before.
-const TURN: Duration = Duration::from_millis(100);
+const TURN: Duration = Duration::from_millis(20);
 
 /// Builds the engine. Compiled components are kept in `cache`.
 pub(crate) fn engine(cache: &Path) -> wasmtime::Result<Engine> {

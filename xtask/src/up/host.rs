@@ -85,13 +85,18 @@ fn command(workspace: &Workspace, arguments: &Arguments, data: &Path, variables:
     let inside = format!("http://{}:${{http_port}}", reachable_host(arguments.listen));
     let broker = format!("mqtt://{}:${{mqtt_port}}", reachable_host(arguments.mqtt_listen));
     let public = arguments.public_base_url.clone().unwrap_or_else(|| inside.clone());
-    for (name, value) in [("internal_base_url", inside), ("public_base_url", public), ("mqtt_address", broker)] {
+    for (name, value) in
+        [("internal_base_url", inside), ("public_base_url", public), ("mqtt_address", broker)]
+    {
         host.args(["--variable", &format!("{name}={value}")]);
     }
     // The manifest names the usual folder; built elsewhere, the components are there.
     if workspace.target != workspace.root.join("target") {
-        for package in workspace.components().filter(|p| p.folder.starts_with(workspace.root.join("functions"))) {
-            let file = workspace.wasm().join(format!("{}.wasm", package.component.as_deref().unwrap_or_default()));
+        for package in
+            workspace.components().filter(|p| p.folder.starts_with(workspace.root.join("functions")))
+        {
+            let file =
+                workspace.wasm().join(format!("{}.wasm", package.component.as_deref().unwrap_or_default()));
             host.args(["--component", &format!("{}={}", package.name, file.display())]);
         }
     }
@@ -184,7 +189,8 @@ mod tests {
     fn the_ready_line_tells_both_addresses() {
         let addresses = parse_ready("ready http=127.0.0.1:3000 mqtt=127.0.0.1:1883").unwrap();
         assert_eq!((addresses.0.port(), addresses.1.port()), (3000, 1883));
-        for other in ["", "readiness http=1", "ready http=127.0.0.1:3000", "listening on http=127.0.0.1:3000"] {
+        for other in ["", "readiness http=1", "ready http=127.0.0.1:3000", "listening on http=127.0.0.1:3000"]
+        {
             assert_eq!(parse_ready(other), None, "{other}");
         }
     }

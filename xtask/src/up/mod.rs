@@ -171,7 +171,11 @@ fn wait_for(
                 return Ok(Waited::Done(ExitCode::SUCCESS));
             }
             if let Some(status) = story.ended()? {
-                return Ok(Waited::Done(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }));
+                return Ok(Waited::Done(if status.success() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                }));
             }
         }
         thread::sleep(LOOK_EVERY);

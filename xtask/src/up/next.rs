@@ -36,7 +36,8 @@ type Line = (&'static str, &'static str, String);
 fn lines(base: &str, report: &Value) -> anyhow::Result<Vec<Line>> {
     let text = |key: &str| report[key].as_str().with_context(|| format!("the demo's report has no {key}"));
     let (product, package, batch) = (text("product_key")?, text("package_id")?, text("batch_id")?);
-    let mut lines = vec![("who failed, and why", "", format!("{base}/v1/batches/{batch}/tasks?status=failed"))];
+    let mut lines =
+        vec![("who failed, and why", "", format!("{base}/v1/batches/{batch}/tasks?status=failed"))];
     if let Some(device) = report["failed"][0]["device"].as_str() {
         lines.push(("one of them", "", format!("{base}/v1/products/{product}/devices/{device}")));
     } else {

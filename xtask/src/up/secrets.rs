@@ -18,7 +18,9 @@ const MODE: u32 = 0o600;
 pub(crate) fn ready(file: &Path) -> anyhow::Result<String> {
     let mut table = match std::fs::read_to_string(file) {
         // The parser's message quotes the text, which holds secrets.
-        Ok(text) => text.parse::<toml::Table>().ok().with_context(|| format!("{} is no TOML", file.display()))?,
+        Ok(text) => {
+            text.parse::<toml::Table>().ok().with_context(|| format!("{} is no TOML", file.display()))?
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => toml::Table::new(),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
     };
