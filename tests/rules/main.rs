@@ -4,6 +4,7 @@
 
 mod devices;
 mod documents;
+mod errors;
 mod pushes;
 mod tasks;
 mod world;

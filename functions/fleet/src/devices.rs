@@ -183,18 +183,19 @@ pub(crate) async fn get<P: Platform>(platform: &P, device: &DeviceRef) -> Result
 /// request can be sent again.
 pub(crate) async fn remove<P: Platform>(platform: &P, device: &DeviceRef) -> Result<Response, Problem> {
     let (kv, now) = (platform.kv(), platform.now());
-    let ended = devices::update(kv, device, now, |found, brief| {
-        let brief = brief.cloned();
-        let changed = brief.as_ref().is_some_and(|brief| {
+    let unknown = || Problem::not_found("device");
+    devices::update(kv, device, now, |found, brief| {
+        let ended = brief.is_some_and(|brief| {
             found.apply(brief.batch_id, &TaskEvent::DeviceDeleted, &brief.policy, now)
         });
-        (changed, brief.zip(found.ended.last().cloned()).filter(|_| changed))
-    });
-    let ended = ended.await?.ok_or_else(|| Problem::not_found("device"))?;
-    if let Some((brief, task)) = ended {
-        let name = device.device_name.clone();
-        batches::record(kv, brief.batch_id, brief.page, &[(name, task)], now).await?;
-    }
+        (ended, ())
+    })
+    .await?
+    .ok_or_else(unknown)?;
+    let (shard, _) = shards::load_for(kv, &device.product_key, &device.device_name, now)
+        .await?
+        .ok_or_else(unknown)?;
+    batches::record_shard(kv, &device.product_key, shard, now).await?;
     devices::remove(kv, device, now).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }

@@ -64,6 +64,9 @@ fn strip(headers: &mut HeaderMap) {
 
 /// Completes the URI from the `Host` header.
 fn absolute(uri: &Uri, headers: &HeaderMap) -> Result<Uri, &'static str> {
+    if headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err("more than one `Host` header");
+    }
     let host = match headers.get(header::HOST) {
         Some(host) => Some(Authority::try_from(host.as_bytes()).map_err(|_| "bad `Host` header")?),
         None => None,
@@ -131,6 +134,7 @@ mod tests {
         assert!(prepared("/a", Request::get("/a")).is_err());
         assert!(prepared("/a", Request::get("http://x/a").header("host", "y")).is_err());
         assert!(prepared("/a", Request::get("/a").header("host", "a b")).is_err());
+        assert!(prepared("/a", Request::get("/a").header("host", "x").header("host", "y")).is_err());
         assert!(prepared("/a", Request::get("http://x/a")).is_ok());
     }
 }

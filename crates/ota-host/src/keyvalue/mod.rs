@@ -110,7 +110,8 @@ impl KeyValueStore {
     /// Outside of a Tokio runtime, in which writes are answered.
     pub fn open(path: &Path, mode: KeyValueMode, metrics: Arc<Metrics>) -> Result<Self, KeyValueError> {
         // The writer first: it makes the table and turns the file to write-ahead logging.
-        let writer = Writer::start(writer::open(path)?, mode, tokio::runtime::Handle::current());
+        let writer = Writer::start(writer::open(path)?, mode, tokio::runtime::Handle::current())
+            .map_err(|_| KeyValueError::Closed)?;
         let readers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, READERS_MAX);
         let readers =
             (0..readers).map(|_| Ok(Mutex::new(open_reader(path)?))).collect::<Result<_, KeyValueError>>()?;

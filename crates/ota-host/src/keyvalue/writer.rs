@@ -5,8 +5,8 @@
 //! transaction each write is a statement or a savepoint of its own, so one that fails does not fail the others.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -53,25 +53,57 @@ impl Done {
     }
 }
 
+/// Writes on their way to the thread. A plain list: the thread takes all of it at once, and only who adds the first
+/// has to wake it. It has no bound of its own, since each sender waits for its answer: it is no longer than there are
+/// requests in flight.
+#[derive(Default)]
+struct Queue {
+    writes: Mutex<Vec<(Arc<str>, Write)>>,
+    closed: AtomicBool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Arc<str>, Write)>> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes the queue when the thread ends, even by a panic: nobody may wait for an answer that cannot come.
+struct CloseAtEnd(Arc<Queue>);
+
+impl Drop for CloseAtEnd {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::SeqCst);
+        self.0.lock().clear();
+    }
+}
+
 /// The way to the writing thread, which ends when this is dropped.
-#[derive(Debug)]
 pub(super) struct Writer {
-    /// Unbounded, since each sender waits for its answer: the queue is no longer than there are requests in flight.
-    queue: Option<Sender<(Arc<str>, Write)>>,
+    queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("waiting", &self.queue.lock().len()).finish_non_exhaustive()
+    }
 }
 
 impl Writer {
     /// Starts the thread. Answers are given from within `runtime`: waking each waiting task from outside of it
     /// would cost a system call each, for all that share a commit.
-    pub(super) fn start(connection: Connection, mode: KeyValueMode, runtime: Handle) -> Self {
-        let (queue, writes) = mpsc::channel();
+    pub(super) fn start(
+        connection: Connection,
+        mode: KeyValueMode,
+        runtime: Handle,
+    ) -> std::io::Result<Self> {
+        let queue = Arc::<Queue>::default();
+        let close_at_end = CloseAtEnd(queue.clone());
         let thread = std::thread::Builder::new()
             .name("key-value-writer".to_owned())
-            .spawn(move || write_until_closed(connection, mode, &runtime, &writes))
-            .map_err(|error| tracing::error!(%error, "no thread for the key-value writer"))
-            .ok();
-        Self { queue: Some(queue), thread }
+            .spawn(move || write_until_closed(connection, mode, &runtime, &close_at_end.0))?;
+        Ok(Self { queue, thread: Some(thread) })
     }
 
     /// Queues a write and waits until it is on disk.
@@ -81,16 +113,27 @@ impl Writer {
         write: impl FnOnce(Reply<T>) -> Write,
     ) -> Outcome<T> {
         let (reply, outcome) = oneshot::channel();
-        let queue = self.queue.as_ref().ok_or(KeyValueError::Closed)?;
-        queue.send((store.clone(), write(reply))).map_err(|_| KeyValueError::Closed)?;
+        let is_first = {
+            let mut writes = self.queue.lock();
+            // Looked at under the lock, as it is set before the list is cleared for the last time.
+            if self.queue.closed.load(Ordering::SeqCst) {
+                return Err(KeyValueError::Closed);
+            }
+            writes.push((store.clone(), write(reply)));
+            writes.len() == 1
+        };
+        if let (true, Some(thread)) = (is_first, &self.thread) {
+            thread.thread().unpark();
+        }
         outcome.await.map_err(|_| KeyValueError::Closed)?
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.closed.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             drop(thread.join());
         }
     }
@@ -114,18 +157,20 @@ pub(super) fn open(path: &Path) -> Outcome<Connection> {
     Ok(connection)
 }
 
-fn write_until_closed(
-    mut connection: Connection,
-    mode: KeyValueMode,
-    runtime: &Handle,
-    writes: &Receiver<(Arc<str>, Write)>,
-) {
-    let mut batch = Vec::new();
-    while let Ok(first) = writes.recv() {
-        batch.push(first);
-        batch.extend(writes.try_iter().take(COMMIT_WRITES_MAX - 1));
-        let (done, committed) = write_together(&mut connection, mode, batch.drain(..));
-        runtime.spawn(async move { done.into_iter().for_each(|done| done.answer(&committed)) });
+fn write_until_closed(mut connection: Connection, mode: KeyValueMode, runtime: &Handle, queue: &Queue) {
+    loop {
+        let mut writes = std::mem::take(&mut *queue.lock());
+        if writes.is_empty() {
+            if queue.closed.load(Ordering::SeqCst) {
+                return;
+            }
+            std::thread::park();
+        }
+        while !writes.is_empty() {
+            let together = writes.drain(..writes.len().min(COMMIT_WRITES_MAX));
+            let (done, committed) = write_together(&mut connection, mode, together);
+            runtime.spawn(async move { done.into_iter().for_each(|done| done.answer(&committed)) });
+        }
     }
 }
 

@@ -1,0 +1,229 @@
+//! The host as a child process: the program that ships, on free ports and in a folder of its own.
+//!
+//! A process and not the library: it can be killed as a power cut kills it, its memory is its own, and the tests link in
+//! a moment.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How long the host may take to be ready: the first start of all compiles every component.
+const READY_WITHIN: Duration = Duration::from_secs(240);
+/// How many lines of the log a failing test shows.
+const LOG_LINES: usize = 60;
+/// The port that takes a free one.
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// A host that runs until this is dropped. Its data stay for a restart, and go with it at last.
+pub struct HostProcess {
+    arguments: Vec<String>,
+    data: TempDir,
+    child: Child,
+    http: SocketAddr,
+    mqtt: Option<SocketAddr>,
+}
+
+impl HostProcess {
+    /// Starts the host on a manifest of this workspace and waits until it is ready.
+    ///
+    /// # Panics
+    /// If the programs are not built, or the host does not come up.
+    pub fn start(manifest: &str, arguments: impl IntoIterator<Item = String>) -> Self {
+        let manifest = workspace().join(manifest);
+        let data = tempfile::tempdir().expect("a folder for the host's data");
+        share_compiled_components(data.path());
+        let mut all = vec!["--from".to_owned(), text(&manifest)];
+        all.extend(["--data-dir".to_owned(), text(data.path())]);
+        all.extend(components(&manifest));
+        all.extend(arguments);
+        let (child, http, mqtt) = spawn(&all, data.path(), ANY_PORT, ANY_PORT);
+        Self { arguments: all, data, child, http, mqtt }
+    }
+
+    /// Where HTTP is served.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where the broker listens.
+    ///
+    /// # Panics
+    /// If it runs none.
+    pub fn mqtt(&self) -> SocketAddr {
+        self.mqtt.expect("this host runs a broker")
+    }
+
+    /// Ends the host as a power cut does, without a word to it.
+    ///
+    /// # Panics
+    /// If it had ended by itself.
+    pub fn kill(&mut self) {
+        let ended = self.child.try_wait().expect("the child can be asked");
+        assert!(ended.is_none(), "the host had ended by itself: {ended:?}");
+        self.end();
+    }
+
+    /// Starts a killed host again, on the same data and ports.
+    pub fn start_again(&mut self) {
+        let mqtt = self.mqtt.unwrap_or(ANY_PORT);
+        let (child, http, mqtt) = spawn(&self.arguments, self.data.path(), self.http, mqtt);
+        (self.child, self.http, self.mqtt) = (child, http, mqtt);
+    }
+
+    /// Returns what the host has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_file(self.data.path())).unwrap_or_default()
+    }
+
+    /// Returns the most memory that the host has ever held, in bytes.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
+        kib * 1024
+    }
+
+    fn end(&mut self) {
+        // A child that has ended already is as good.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+impl Drop for HostProcess {
+    fn drop(&mut self) {
+        self.end();
+        if thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("--- the host's log");
+            for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+/// Returns the folder with the workspace's manifests.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a member of a workspace")
+}
+
+/// Returns a program of this workspace, built for this machine.
+///
+/// # Panics
+/// If it is not built.
+pub fn program(name: &str) -> PathBuf {
+    let file = build_folder().join(name);
+    assert!(file.is_file(), "{} is not there: run `cargo build -p {name}`, or `cargo xtask test`", file.display());
+    file
+}
+
+/// Returns a component, by the name of its file without the suffix.
+///
+/// # Panics
+/// If it is not built.
+pub fn component(name: &str) -> PathBuf {
+    let folder = std::env::var_os("OVERAIR_WASM_DIR").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| {
+        let target = build_folder().parent().expect("a profile's folder is in the target folder").to_owned();
+        target.join("wasm32-wasip2").join("wasm")
+    });
+    let file = folder.join(format!("{name}.wasm"));
+    assert!(file.is_file(), "{} is not there: run `cargo xtask build`, or `cargo xtask test`", file.display());
+    file
+}
+
+/// The folder that the tests were built to: theirs is `deps` in it.
+fn build_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own file");
+    test.parent().and_then(Path::parent).expect("a test's file is in a folder of its profile").to_owned()
+}
+
+/// The components of a manifest as arguments: wherever they were built to, and not where the manifest says.
+fn components(manifest: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(manifest).expect("a manifest");
+    let names = text.lines().filter_map(|line| line.strip_prefix("[component.")?.strip_suffix(']'));
+    let names = names.filter(|name| !name.contains('.'));
+    names
+        .flat_map(|name| {
+            let file = component(&name.replace('-', "_"));
+            ["--component".to_owned(), format!("{name}={}", file.display())]
+        })
+        .collect()
+}
+
+/// All tests share what is compiled: it is named by what it was compiled from.
+fn share_compiled_components(data: &Path) {
+    let shared = build_folder().join("compiled-components");
+    std::fs::create_dir_all(&shared).expect("a folder for compiled components");
+    std::os::unix::fs::symlink(&shared, data.join("cache")).expect("a link to it");
+}
+
+fn spawn(
+    arguments: &[String],
+    data: &Path,
+    http: SocketAddr,
+    mqtt: SocketAddr,
+) -> (Child, SocketAddr, Option<SocketAddr>) {
+    let log = OpenOptions::new().create(true).append(true).open(log_file(data)).expect("a log file");
+    let log_for_panics: File = log.try_clone().expect("a log file twice");
+    let mut child = Command::new(program("ota-host"))
+        .args(arguments)
+        .args(["--listen", &http.to_string(), "--mqtt-listen", &mqtt.to_string()])
+        .current_dir(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log_for_panics)
+        .spawn()
+        .expect("the host starts");
+    let stdout = child.stdout.take().expect("its output is a pipe");
+    let (told, ready) = mpsc::channel();
+    // Reads on after the ready line, so that the host can always write.
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Some(addresses) = parse_ready(&line) {
+                let _nobody_waits = told.send(addresses);
+            }
+        }
+    });
+    match ready.recv_timeout(READY_WITHIN) {
+        Ok((http, mqtt)) => (child, http, mqtt),
+        Err(why) => {
+            let _ended = child.kill();
+            let status = child.wait();
+            let log = std::fs::read_to_string(log_file(data)).unwrap_or_default();
+            let why = match why {
+                RecvTimeoutError::Timeout => "is not ready in time",
+                RecvTimeoutError::Disconnected => "has ended before it was ready",
+            };
+            panic!("the host {why} ({status:?}); its log:\n{log}");
+        }
+    }
+}
+
+/// Reads `ready http=127.0.0.1:3000 mqtt=127.0.0.1:1883`.
+fn parse_ready(line: &str) -> Option<(SocketAddr, Option<SocketAddr>)> {
+    let mut words = line.strip_prefix("ready ")?.split_whitespace();
+    let http = words.next()?.strip_prefix("http=")?.parse().ok()?;
+    let mqtt = words.next().and_then(|word| word.strip_prefix("mqtt=")?.parse().ok());
+    Some((http, mqtt))
+}
+
+fn log_file(data: &Path) -> PathBuf {
+    data.join("host.log")
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("paths of tests are text").to_owned()
+}
