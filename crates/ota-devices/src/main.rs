@@ -82,6 +82,7 @@ async fn tell(arguments: StoryArguments) -> anyhow::Result<ExitCode> {
             devices.ended().await;
             bail!("the devices' process ended");
         }
+        devices.stop().await;
         Ok(report.ok)
     };
     tokio::select! {

@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
 
 use crate::credentials::Credential;
 use crate::event::{Event, What};
+
+/// How long the devices' process may take to end.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// What devices have told so far.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +49,7 @@ impl Heard {
 pub(super) struct Crew {
     child: Child,
     // The devices live as long as somebody holds this end.
-    _leash: ChildStdin,
+    leash: ChildStdin,
     heard: Arc<Mutex<Heard>>,
 }
 
@@ -73,7 +78,7 @@ impl Crew {
         leash.flush().await?;
         let heard = Arc::new(Mutex::new(Heard::default()));
         tokio::spawn(listen(stdout, heard.clone()));
-        Ok(Self { child, _leash: leash, heard })
+        Ok(Self { child, leash, heard })
     }
 
     /// Fails if the devices' process has ended.
@@ -87,6 +92,15 @@ impl Crew {
     /// Returns what was heard so far.
     pub(super) fn heard(&self) -> Heard {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets go of the devices and waits until their process has ended, or ends it.
+    pub(super) async fn stop(self) {
+        let Self { mut child, leash, .. } = self;
+        drop(leash);
+        if timeout(STOP_WITHIN, child.wait()).await.is_err() {
+            let _ended_meanwhile = child.kill().await;
+        }
     }
 
     /// Waits until the devices' process ends.

@@ -101,6 +101,11 @@ pub struct Devices {
 }
 
 impl Devices {
+    /// Switches them off.
+    pub async fn stop(self) {
+        self.crew.stop().await;
+    }
+
     /// Waits until the devices' process ends, which it does not do by itself.
     pub async fn ended(mut self) {
         self.crew.ended().await;

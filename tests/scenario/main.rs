@@ -1,0 +1,3 @@
+//! Product stories, one file each: the real handlers over memory, with a clock moved by hand.
+
+mod main_job;

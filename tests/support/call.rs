@@ -1,0 +1,122 @@
+//! A request, and which function it goes to.
+
+use anyhow::anyhow;
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use ota_http::{Body, Response};
+use ota_platform::Platform;
+use serde_json::Value;
+
+/// Bytes of a body that arrive at once.
+const FRAME_BYTES: usize = 100_000;
+
+/// A request in the making. It bears the token its path asks for unless it is told another.
+#[derive(Clone, Debug)]
+pub struct Call {
+    method: &'static str,
+    uri: String,
+    headers: Vec<(String, String)>,
+    token: Option<String>,
+    body: Vec<u8>,
+    cut: bool,
+}
+
+impl Call {
+    /// Starts a request. The URI may begin with the service's public address.
+    pub fn new(method: &'static str, uri: impl Into<String>) -> Self {
+        let uri = uri.into();
+        let token = match uri.as_str() {
+            path if path.starts_with("/v1/") => Some(crate::API_TOKEN.to_owned()),
+            path if path.starts_with("/internal/") => Some(crate::INTERNAL_TOKEN.to_owned()),
+            _ => None,
+        };
+        Self { method, uri, headers: Vec::new(), token, body: Vec::new(), cut: false }
+    }
+
+    /// Starts a `GET`.
+    pub fn get(uri: impl Into<String>) -> Self {
+        Self::new("GET", uri)
+    }
+
+    /// Starts a `POST` of JSON.
+    pub fn post(uri: impl Into<String>, body: &Value) -> Self {
+        Self::new("POST", uri).bytes(body.to_string())
+    }
+
+    /// Starts a `DELETE`.
+    pub fn delete(uri: impl Into<String>) -> Self {
+        Self::new("DELETE", uri)
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn bytes(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
+    /// Lets the connection break after the body's bytes.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        Self { cut: true, ..self }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Adds an `Idempotency-Key`.
+    #[must_use]
+    pub fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    /// Bears another token, or none.
+    #[must_use]
+    pub fn token(self, token: Option<&str>) -> Self {
+        Self { token: token.map(str::to_owned), ..self }
+    }
+
+    pub(crate) fn request(&self) -> http::Request<Body> {
+        let frames = self.body.chunks(FRAME_BYTES).map(|bytes| Ok(Frame::data(Bytes::copy_from_slice(bytes))));
+        let end = self.cut.then(|| Err(anyhow!("the connection is cut on purpose")));
+        let frames: Vec<Result<Frame<Bytes>, anyhow::Error>> = frames.chain(end).collect();
+        let body = StreamBody::new(futures::stream::iter(frames)).boxed_unsync();
+        let mut request = http::Request::builder().method(self.method).uri(self.uri.as_str());
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.body(body).expect("a story's request is well formed")
+    }
+}
+
+/// Hands a request to the function that `spin.toml` routes it to.
+pub(crate) async fn answer<P: Platform>(platform: &P, request: http::Request<Body>) -> Response {
+    let path = request.uri().path().to_owned();
+    let under = |prefix: &str| path.starts_with(prefix);
+    if under("/v1/products") {
+        fleet::handle(platform, request).await
+    } else if under("/v1/packages/") && path.ends_with("/verification") {
+        package_verify::handle(platform, request).await
+    } else if under("/v1/uploads") || under("/v1/packages") {
+        package_upload::handle(platform, request).await
+    } else if under("/v1/batches") {
+        batch_create::handle(platform, request).await
+    } else if under("/d/") {
+        package_download::handle(platform, request).await
+    } else if under("/internal/device-auth") {
+        device_auth::handle(platform, request).await
+    } else if under("/internal/device-messages") {
+        progress_webhook::handle(platform, request).await
+    } else if under("/internal/dispatch") {
+        dispatch::handle(platform, request).await
+    } else {
+        panic!("spin.toml has no route for {path}")
+    }
+}

@@ -1,0 +1,17 @@
+//! The shipping components in the host that runs them on one machine: wiring, headers, triggers, crashes.
+//!
+//! Each test starts the host's program with secrets and data of its own, on free ports, and talks to it over sockets as
+//! operators and devices do. Rules have their tests elsewhere, where they are quicker to ask.
+
+mod batch;
+mod crash;
+mod device;
+mod operator;
+mod raw;
+mod refusals;
+mod reuse;
+mod service;
+mod serving;
+mod story;
+mod transfer;
+mod upgrade;

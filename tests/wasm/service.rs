@@ -1,0 +1,85 @@
+//! The whole service as a child process.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hmac::{Hmac, KeyInit, Mac};
+use ota_tests::host::{HostProcess, component};
+use sha2::Sha256;
+
+use crate::operator::Operator;
+
+/// Long enough for any machine; a test that waits this long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait before looking again.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A running service, and its secrets.
+pub(crate) struct Service {
+    pub(crate) host: HostProcess,
+    pub(crate) api_token: String,
+    pub(crate) internal_token: String,
+    url_signing_key: String,
+}
+
+impl Service {
+    pub(crate) fn start() -> Self {
+        let [api_token, internal_token, url_signing_key, mqtt_password] = std::array::from_fn(|_| secret());
+        let variables = [
+            ("api_token", api_token.as_str()),
+            ("internal_token", &internal_token),
+            ("url_signing_key", &url_signing_key),
+            ("mqtt_password", &mqtt_password),
+            ("public_base_url", "http://127.0.0.1:${http_port}"),
+            ("internal_base_url", "http://127.0.0.1:${http_port}"),
+            ("mqtt_address", "mqtt://127.0.0.1:${mqtt_port}"),
+        ];
+        let mut arguments: Vec<String> = Vec::new();
+        for (name, value) in variables {
+            arguments.extend(["--variable".to_owned(), format!("{name}={value}")]);
+        }
+        let probe = component("kv_probe");
+        arguments.extend(["--mount".to_owned(), format!("/probe/...={}", probe.display())]);
+        let host = HostProcess::start("spin.toml", arguments);
+        Self { host, api_token, internal_token, url_signing_key }
+    }
+
+    /// Returns `http://127.0.0.1:…`.
+    pub(crate) fn base_url(&self) -> String {
+        format!("http://{}", self.host.http())
+    }
+
+    /// A client of the REST API with the API token.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator::new(&self.base_url(), Some(&self.api_token))
+    }
+
+    /// A client with the token that functions trust each other by.
+    pub(crate) fn insider(&self) -> Operator {
+        Operator::new(&self.base_url(), Some(&self.internal_token))
+    }
+
+    /// A client with another token, or none.
+    pub(crate) fn stranger(&self, token: Option<&str>) -> Operator {
+        Operator::new(&self.base_url(), token)
+    }
+
+    /// Signs a download as the service does; with a wrong moment or key that is what a forger would like to do.
+    pub(crate) fn sign_download(&self, package_id: &str, expires: u64) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.url_signing_key.as_bytes()).unwrap();
+        mac.update(&hex::decode(package_id).unwrap());
+        mac.update(&expires.to_be_bytes());
+        let signature = hex::encode(&mac.finalize().into_bytes()[..16]);
+        format!("/d/{package_id}?e={expires:x}&s={signature}")
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn secret() -> String {
+    let mut bytes = [0_u8; 24];
+    getrandom::fill(&mut bytes).unwrap();
+    hex::encode(bytes)
+}
