@@ -159,11 +159,17 @@ impl Device {
     /// If it was told of none.
     #[track_caller]
     pub fn upgrade(&self) {
+        assert!(self.obey(), "{} was told of no upgrade", self.name());
+    }
+
+    /// Makes the upgrade it was told of, if any; returns whether there was one.
+    pub fn obey(&self) -> bool {
         let told = self.told();
-        let upgrade = told.last().unwrap_or_else(|| panic!("{} was told of no upgrade", self.name()));
+        let Some(upgrade) = told.last().filter(|upgrade| upgrade.version != self.version()) else { return false };
         self.progress(0, "");
         self.progress(100, "downloaded");
         self.restart(&upgrade.version);
+        true
     }
 
     /// Restarts into a version.

@@ -23,6 +23,7 @@
 mod answer;
 mod call;
 mod device;
+pub mod host;
 mod invariants;
 mod observer;
 mod operator;

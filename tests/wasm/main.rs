@@ -3,7 +3,6 @@
 //! Each test starts the host's program with secrets and data of its own, on free ports, and talks to it over sockets as
 //! operators and devices do. Rules have their tests elsewhere, where they are quicker to ask.
 
-mod batch;
 mod crash;
 mod device;
 mod operator;

@@ -30,12 +30,16 @@ pub(crate) fn functions(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds the programs that run on this machine.
+/// A member that is nothing outside of wasm.
+pub(crate) const WASM_ONLY: &str = "bench-noop";
+
+/// Builds the programs that run on this machine. The whole workspace is selected, as for the tests: cargo gives
+/// dependencies the features of all selected members together, and another selection would compile wasmtime again.
 pub(crate) fn programs(workspace: &Workspace, names: &[&str]) -> anyhow::Result<()> {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--locked"]);
+    cargo.args(["build", "--locked", "--workspace", "--exclude", WASM_ONLY]);
     for name in names {
-        cargo.args(["-p", name, "--bin", name]);
+        cargo.args(["--bin", name]);
     }
     step::run(&mut cargo)
 }

@@ -6,8 +6,6 @@ use crate::step::{self, Steps};
 use crate::workspace::Workspace;
 use crate::{build, tidy};
 
-/// A member that is nothing outside of wasm.
-const WASM_ONLY: &str = "bench-noop";
 /// Where tests look for the components.
 const WASM_DIR: &str = "OVERAIR_WASM_DIR";
 
@@ -59,7 +57,7 @@ fn test_steps(workspace: &Workspace, arguments: &[String], steps: &mut Steps) ->
     steps.take("functions for wasm", || build::functions(workspace))?;
     steps.take("host and devices", || build::programs(workspace, &["ota-host", "ota-devices"]))?;
     let wasm = workspace.wasm();
-    let all = ["--locked", "--workspace", "--exclude", WASM_ONLY];
+    let all = ["--locked", "--workspace", "--exclude", build::WASM_ONLY];
     steps.take("tests", || {
         let mut cargo = workspace.cargo();
         if step::is_there(workspace.cargo().args(["nextest", "--version"])) {

@@ -58,9 +58,10 @@ impl Workspace {
         &self.packages
     }
 
-    /// Returns the members that become wasm components: those under `functions/`, and what benchmarks compare with.
+    /// Returns the members that become wasm components: those under `functions/`, what benchmarks compare with, and what
+    /// tests put in the host.
     pub(crate) fn components(&self) -> impl Iterator<Item = &Package> {
-        let homes = [self.root.join("functions"), self.root.join("bench")];
+        let homes = ["functions", "bench", "tests"].map(|home| self.root.join(home));
         self.packages.iter().filter(move |package| {
             package.component.is_some()
                 && package.folder.parent().is_some_and(|p| homes.iter().any(|h| h == p))

@@ -24,6 +24,8 @@ pub(super) struct Heard {
     pub(super) failures: BTreeMap<String, (i8, String)>,
     /// What they complained of, and who gave up.
     pub(super) complaints: Vec<String>,
+    /// Who is offline, and why.
+    pub(super) offline: BTreeMap<String, String>,
 }
 
 impl Heard {
@@ -34,9 +36,13 @@ impl Heard {
             }
             What::Complaint { text } => self.complaints.push(format!("{}: {text}", event.device)),
             What::GaveUp { why } => self.complaints.push(format!("{}: gave up: {why}", event.device)),
-            What::Online
-            | What::Offline { .. }
-            | What::Informed { .. }
+            What::Online => {
+                self.offline.remove(&event.device);
+            }
+            What::Offline { why } => {
+                self.offline.insert(event.device, why);
+            }
+            What::Informed { .. }
             | What::Told { .. }
             | What::Progress { .. }
             | What::Cut { .. }

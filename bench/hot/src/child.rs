@@ -1,0 +1,127 @@
+//! The host in a process of its own: its memory is then its own, and it can be asked what it has counted.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use ota_host::Host;
+use ota_host::manifest::Manifest;
+
+use crate::fleet::{API_TOKEN, INTERNAL_TOKEN};
+
+/// Where the do-nothing function is mounted.
+pub(crate) const NOOP: &str = "/bench/noop";
+
+/// A running host. It ends when this is dropped.
+pub(crate) struct Child {
+    process: process::Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    http: SocketAddr,
+}
+
+impl Child {
+    /// Starts the host on its data, and returns how long it took to be ready.
+    pub(crate) fn start(data: &Path) -> anyhow::Result<(Self, Duration)> {
+        let began = Instant::now();
+        let mut process = Command::new(std::env::current_exe()?)
+            .arg("--host")
+            .arg(data)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the host")?;
+        let questions = process.stdin.take().context("the host has no input")?;
+        let mut answers = BufReader::new(process.stdout.take().context("the host has no output")?);
+        let ready = line(&mut answers).context("the host does not come up")?;
+        let took = began.elapsed();
+        Ok((Self { process, questions, answers, http: ready.parse()? }, took))
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Key-value operations since the host's start.
+    pub(crate) fn operations(&mut self) -> anyhow::Result<u64> {
+        writeln!(self.questions)?;
+        Ok(line(&mut self.answers)?.parse()?)
+    }
+
+    /// Resident memory.
+    pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib / 1024.0)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Nothing is left to be said to it; what it has acknowledged is on disk.
+        let _ended = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+fn line(answers: &mut impl BufRead) -> anyhow::Result<String> {
+    let mut line = String::new();
+    if answers.read_line(&mut line)? == 0 {
+        bail!("the host has ended");
+    }
+    Ok(line.trim_end().to_owned())
+}
+
+/// Is the host: says where it listens, and for each line that comes in how many operations it has counted.
+pub(crate) fn run(data: &Path) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let running = runtime.block_on(async {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spin.toml");
+        let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut host = Host::builder(&manifest)
+            .data_dir(data)
+            .mqtt_listen(any_port)
+            .variable("api_token", API_TOKEN)
+            .variable("internal_token", INTERNAL_TOKEN)
+            .variable("url_signing_key", "not secret here")
+            .variable("mqtt_password", "nor this")
+            .variable("internal_base_url", "http://127.0.0.1:${http_port}")
+            .variable("public_base_url", "http://127.0.0.1:${http_port}")
+            .variable("mqtt_address", "mqtt://127.0.0.1:${mqtt_port}")
+            .mount(NOOP, component("noop")?)
+            // The clock would do its work in some rounds and not in others.
+            .without_triggers();
+        for name in Manifest::read(&manifest)?.components.keys() {
+            host = host.component_override(name, component(&name.replace('-', "_"))?);
+        }
+        host.start().await
+    })?;
+    println!("{}", running.http_addr());
+    let metrics = running.metrics();
+    for _ in std::io::stdin().lines() {
+        println!("{}", metrics.key_value().total());
+    }
+    runtime.block_on(running.shutdown());
+    Ok(())
+}
+
+/// Finds a component where it was built to.
+fn component(name: &str) -> anyhow::Result<PathBuf> {
+    let folder = match std::env::var_os("OVERAIR_WASM_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => {
+            let program = std::env::current_exe()?;
+            let target = program.parent().and_then(Path::parent).context("this program is in no target folder")?;
+            target.join("wasm32-wasip2").join("wasm")
+        }
+    };
+    let file = folder.join(format!("{name}.wasm"));
+    if !file.is_file() {
+        bail!("{} is not there: run `cargo xtask build`, or `cargo xtask bench hot`", file.display());
+    }
+    Ok(file)
+}

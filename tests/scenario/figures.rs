@@ -1,0 +1,118 @@
+//! What each thing costs, counted in operations on the store. These do not depend on the machine.
+
+use ota_core::ids::DeviceName;
+use ota_store::memory::Operations;
+use ota_store::shard::{hash, locate};
+use ota_store::shards;
+use ota_tests::{Call, World, json, minutes};
+
+const NOTHING: Operations = Operations { reads: 0, writes: 0, swaps: 0, increments: 0 };
+
+fn reads_and_swaps(reads: u64, swaps: u64) -> Operations {
+    Operations { reads, swaps, ..NOTHING }
+}
+
+#[test]
+fn a_version_report_that_changes_nothing_is_one_read() {
+    let world = World::new().product("lamp").devices(1);
+    let lamp = world.device("lamp-1");
+    assert_eq!(world.operations(|| lamp.report("1.0.0")), reads_and_swaps(1, 0));
+
+    let _batch = world.batch(&world.ready_package("1.1.0"), json!({}));
+    assert_eq!(world.operations(|| lamp.report("1.0.0")), reads_and_swaps(1, 0), "with a task as well");
+}
+
+#[test]
+fn a_progress_report_inside_one_status_is_one_read_and_one_swap() {
+    let world = World::new().product("lamp").devices(1);
+    let _batch = world.batch(&world.ready_package("1.1.0"), json!({}));
+    let lamp = world.device("lamp-1");
+    lamp.progress(10, "");
+    assert_eq!(world.operations(|| lamp.progress(20, "")), reads_and_swaps(1, 1));
+    assert_eq!(world.operations(|| lamp.progress(20, "")), reads_and_swaps(1, 0), "the same once more");
+}
+
+#[test]
+fn a_report_that_changes_the_status_is_at_most_one_read_and_two_swaps() {
+    let world = World::new().product("lamp").devices(1);
+    let batch = world.batch(&world.ready_package("1.1.0"), json!({}));
+    let cost = world.operations(|| world.device("lamp-1").progress(10, ""));
+    assert_eq!(batch.outcome(), ["lamp-1 in-progress"]);
+    assert!(cost.reads <= 1 && cost.swaps <= 2 && cost.writes + cost.increments == 0, "{cost:?}");
+}
+
+#[test]
+fn a_report_that_ends_a_task_costs_one_read_and_one_swap_of_the_page_more() {
+    let world = World::new().product("lamp").devices(2);
+    let package = world.ready_package("1.1.0");
+    // Named devices share a page, so the first one's end makes it.
+    let batch = world.batch_for(&package, &["lamp-1", "lamp-2"]);
+    world.device("lamp-1").upgrade();
+    let lamp = world.device("lamp-2");
+    lamp.progress(100, "");
+    let cost = world.operations(|| lamp.report("1.1.0"));
+    assert_eq!(batch.outcome(), ["lamp-1 succeeded", "lamp-2 succeeded"]);
+    assert!(cost.reads <= 2 && cost.swaps <= 3 && cost.writes + cost.increments == 0, "{cost:?}");
+}
+
+#[test]
+fn a_device_that_speaks_of_nothing_new_while_it_waits_is_one_read() {
+    let world = World::new().product("lamp").devices(1);
+    assert_eq!(world.operations(|| world.device("lamp-1").progress(50, "of something else")), reads_and_swaps(1, 0));
+}
+
+#[test]
+fn a_push_to_many_devices_is_two_swaps_per_shard_however_many_there_are() {
+    let world = World::new().product("lamp").devices(300);
+    let package = world.ready_package("1.1.0");
+    let body = json!({"package_id": package.id, "target": {"selection": "all"}});
+    let _made = world.send(&Call::post("/v1/batches", &body)).expect(201);
+    let observer = world.observe();
+    world.settle();
+    assert_eq!(world.published().len(), 300);
+    let shard_of = |name: &str| locate(hash(&DeviceName::new(name).unwrap()), shards::INITIAL);
+    for shard in 0..shards::INITIAL {
+        let key = format!("fleet/{}/{shard}", world.product_key());
+        let devices = world.all_devices().iter().filter(|device| shard_of(device.name()) == shard).count();
+        assert!(devices > 5, "a shard of {devices} devices shows nothing");
+        assert_eq!(observer.count(&["swap"], |k| k == key), 2, "shard {shard} of {devices} devices");
+    }
+}
+
+#[test]
+fn giving_devices_their_tasks_is_at_most_two_operations_per_shard() {
+    let world = World::new().product("lamp").devices(300);
+    let package = world.ready_package("1.1.0");
+    let body = json!({"package_id": package.id, "target": {"selection": "all"}});
+    let observer = world.observe();
+    let _made = world.send(&Call::post("/v1/batches", &body)).expect(201);
+    for shard in 0..shards::INITIAL {
+        let key = format!("fleet/{}/{shard}", world.product_key());
+        assert!(observer.count(&["read", "swap"], |k| k == key) <= 2, "shard {shard}");
+    }
+}
+
+#[test]
+fn a_request_for_a_batch_writes_as_much_for_ten_devices_as_for_three_hundred() {
+    let cost_for = |devices| {
+        let world = World::new().product("lamp").devices(devices);
+        let package = world.ready_package("1.1.0");
+        let body = json!({"package_id": package.id, "target": {"selection": "all"}});
+        let cost = world.operations(|| {
+            let _made = world.send(&Call::post("/v1/batches", &body)).expect(201);
+        });
+        cost.writes + cost.swaps + cost.increments
+    };
+    // One swap per shard that has devices, and both fleets have some in nearly all of the 16.
+    assert!(cost_for(300) <= cost_for(10) + u64::from(shards::INITIAL));
+}
+
+#[test]
+fn a_tick_with_nothing_to_do_writes_nothing() {
+    let world = World::new().product("lamp").devices(3);
+    world.run(minutes(1));
+    let cost = world.operations(|| {
+        world.tick();
+    });
+    assert_eq!(cost, reads_and_swaps(2, 0), "the lists of open batches and of open uploads");
+}

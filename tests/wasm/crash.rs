@@ -1,0 +1,129 @@
+//! The process is killed in the middle of a batch, twice, and nothing is lost or done double.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ota_devices::{Credential, Event, FleetConfig, Timing, What, run_fleet};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::operator::{firmware, text};
+use crate::service::{PATIENCE, Service};
+
+const DEVICES: usize = 60;
+const SEED: u64 = 11;
+/// Six of sixty devices fail on purpose.
+const FAIL_PERCENT: u8 = 10;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_survives_the_death_of_the_process() {
+    let mut service = Service::start();
+    let operator = service.operator();
+    let product_key = operator.product("smart-lamp").await;
+    let names: Vec<String> = (1..=DEVICES).map(|n| format!("lamp-{n:04}")).collect();
+    let secrets = operator.devices(&product_key, &names).await;
+    let package_id = operator.trusted_package(&product_key, "lamp-1_1_0", "1.1.0", firmware(60_000, 1)).await;
+
+    let (watcher, events) = mpsc::unbounded_channel();
+    let mqtt = service.host.mqtt();
+    let credentials = names.iter().zip(secrets);
+    let fleet = tokio::spawn(run_fleet(FleetConfig {
+        mqtt: (mqtt.ip().to_string(), mqtt.port()),
+        base_url: None,
+        product_key: product_key.clone(),
+        credentials: credentials.map(|(name, secret)| Credential { name: name.clone(), secret }).collect(),
+        only: BTreeSet::new(),
+        seed: SEED,
+        fail_percent: FAIL_PERCENT,
+        version: "1.0.0".to_owned(),
+        // Slow enough that there is a middle to be killed in.
+        timing: Timing { bytes_per_second: Some(40_000), ..Timing::default() },
+        downloads_max: 12,
+        attempts_max: Some(1),
+        watcher: Some(watcher),
+    }));
+    let devices_path = format!("/v1/products/{product_key}/devices");
+    loop {
+        let devices = operator.list(&devices_path).await;
+        if devices.iter().all(|device| device["versions"][0]["version"] == "1.0.0") {
+            break;
+        }
+        assert!(!fleet.is_finished(), "the devices are gone");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    let body = json!({
+        "package_id": package_id, "target": { "selection": "all" }, "timeout_minutes": 10, "push_per_minute_max": 1000,
+    });
+    let batch = operator.post("/v1/batches", &body).await.expect(201);
+    let batch_path = format!("/v1/batches/{}", text(&batch, "batch_id"));
+    // Right after the promise was given: it has to be kept all the same.
+    kill_and_start_again(&mut service).await;
+    assert_eq!(operator.get(&batch_path).await.expect(200)["counts"]["total"], DEVICES);
+    // And where devices are at every stage.
+    let middle = |batch: &Value| {
+        batch["counts"]["succeeded"].as_u64() >= Some(10) && batch["counts"]["in_progress"].as_u64() >= Some(5)
+    };
+    operator.until(&batch_path, middle).await;
+    let ended_before = ended(&operator.list(&format!("{batch_path}/tasks")).await);
+    kill_and_start_again(&mut service).await;
+
+    let lived = tokio::time::timeout(PATIENCE * 3, fleet).await.expect("every device comes to its end");
+    lived.unwrap().unwrap();
+    let batch = operator.until(&batch_path, |batch| batch["status"] == "completed").await;
+    let failing = DEVICES * usize::from(FAIL_PERCENT) / 100;
+    assert_eq!(
+        batch["counts"],
+        json!({
+            "total": DEVICES, "queued": 0, "notified": 0, "in_progress": 0,
+            "succeeded": DEVICES - failing, "failed": failing, "canceled": 0,
+        })
+    );
+    let tasks = operator.list(&format!("{batch_path}/tasks")).await;
+    let mut of: Vec<String> = tasks.iter().map(|task| text(task, "device_name")).collect();
+    of.sort();
+    assert_eq!(of, names, "each device has one task");
+    let ended_after = ended(&tasks);
+    for (device, task) in &ended_before {
+        assert_eq!(ended_after.get(device), Some(task), "what had ended has not changed");
+    }
+    let upgraded = tasks.iter().filter(|task| task["status"] == "succeeded").count();
+    assert_eq!(upgraded, DEVICES - failing);
+    let devices = operator.list(&devices_path).await;
+    assert_eq!(devices.len(), DEVICES);
+    for device in &devices {
+        let succeeded = tasks.iter().any(|task| {
+            task["device_name"] == device["name"] && task["status"] == "succeeded"
+        });
+        let version = if succeeded { "1.1.0" } else { "1.0.0" };
+        assert_eq!((&device["versions"][0]["version"], device.get("task")), (&json!(version), None), "{device}");
+    }
+    no_device_was_upgraded_twice(events);
+    assert_eq!(operator.list("/v1/batches").await.len(), 1);
+}
+
+async fn kill_and_start_again(service: &mut Service) {
+    tokio::task::block_in_place(|| {
+        service.host.kill();
+        service.host.start_again();
+    });
+}
+
+/// The tasks that have ended, by device.
+fn ended(tasks: &[Value]) -> BTreeMap<String, Value> {
+    let ended = tasks.iter().filter(|task| task.get("ended_at").is_some());
+    ended.map(|task| (text(task, "device_name"), task.clone())).collect()
+}
+
+fn no_device_was_upgraded_twice(mut events: mpsc::UnboundedReceiver<Event>) {
+    let mut begun: BTreeMap<String, u32> = BTreeMap::new();
+    while let Ok(Event { device, what, .. }) = events.try_recv() {
+        match what {
+            What::Told { .. } => *begun.entry(device).or_default() += 1,
+            What::Complaint { text } => panic!("{device} complains: {text}"),
+            _ => {}
+        }
+    }
+    assert_eq!(begun.len(), DEVICES);
+    assert!(begun.values().all(|times| *times == 1), "{begun:?}");
+}
