@@ -1,6 +1,6 @@
 //! The store fails at every place in turn; afterwards nothing is lost, doubled or stuck.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use ota_store::memory::{Fault, MemoryKv};
@@ -42,7 +42,8 @@ fn live(world: &World, done: impl Fn() -> bool) {
             world.all_devices().iter().for_each(|device| device.repeat());
         }
     }
-    panic!("it never ends; log: {:?}", world.engine().log_lines());
+    let published = world.published().len();
+    panic!("it never ends; {published} published, log: {:?} {:?}", world.engine().log_lines(), world.list("/v1/batches",50));
 }
 
 #[track_caller]
@@ -69,19 +70,32 @@ fn all_is_well(world: &World, package: &Package, batch: &Batch) {
     invariant_pushes_within_rate(world, 10);
 }
 
+/// The operations that failed, told when a story does not survive them.
+#[derive(Clone, Default)]
+struct Fired(Rc<RefCell<Vec<String>>>);
+
+impl Drop for Fired {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what failed: {:?}", self.0.take());
+        }
+    }
+}
+
 /// Runs the story with a fault at the operations that `picked` picks by their number; returns whether there was one.
 fn with_faults(kv: MemoryKv, fault: Fault, picked: impl Fn(u64) -> bool + 'static) -> bool {
-    let fired = Rc::new(Cell::new(false));
-    let (noted, seen) = (Rc::clone(&fired), Cell::new(0_u64));
-    kv.set_faults(move |_, _| {
+    let fired = Fired::default();
+    let (notes, seen) = (Rc::clone(&fired.0), Cell::new(0_u64));
+    kv.set_faults(move |key, operation| {
         seen.set(seen.get() + 1);
-        let fault = picked(seen.get()).then_some(fault);
-        noted.set(noted.get() || fault.is_some());
-        fault
+        picked(seen.get()).then(|| {
+            notes.borrow_mut().push(format!("{} {operation} {key}", seen.get()));
+            fault
+        })
     });
     let (world, package, batch) = main_job(World::on(kv));
     all_is_well(&world, &package, &batch);
-    fired.get()
+    !fired.0.take().is_empty()
 }
 
 fn each_in_turn(kv: impl Fn() -> MemoryKv, fault: Fault) {

@@ -2,7 +2,7 @@
 
 use ota_core::ids::{BatchId, PackageId, UploadId};
 use ota_core::limits;
-use ota_core::package::{Package, PackageError, VerificationEvent};
+use ota_core::package::{Package, PackageError, VerificationEvent, VerificationStatus};
 use ota_core::time::Timestamp;
 
 use crate::keys;
@@ -130,23 +130,43 @@ pub async fn create(
     .await
 }
 
-/// Deletes a package whose batches have all ended; `None` if there is no such package.
+/// Tells whether a package exists: it has its place in the catalogue.
 ///
 /// # Errors
 /// The store's.
-pub async fn delete(
-    kv: &impl Kv,
-    id: PackageId,
-    now: Timestamp,
-) -> Result<Option<StoredPackage>, StoreError> {
-    let key = keys::package(id);
-    let deleted = update(kv, &key, now, |stored: Option<StoredPackage>| match stored {
-        Some(stored) if !stored.deleted => {
-            Change::Put(StoredPackage { deleted: true, ..stored.clone() }, Some(stored))
-        }
-        _ => Change::Keep(None),
-    });
-    let deleted = deleted.await?;
+pub async fn is_listed(kv: &impl Kv, id: PackageId) -> Result<bool, StoreError> {
+    Ok(catalog(kv).await?.0.iter().any(|entry| entry.id == id))
+}
+
+/// Returns a package that exists, or whose deletion has begun and not ended.
+///
+/// # Errors
+/// The store's.
+pub async fn get_to_delete(kv: &impl Kv, id: PackageId) -> Result<Option<StoredPackage>, StoreError> {
+    let stored: Option<StoredPackage> = load(kv, &keys::package(id)).await?;
+    match stored {
+        Some(stored) if is_listed(kv, id).await? => Ok(Some(stored)),
+        _ => Ok(None),
+    }
+}
+
+/// Begins to delete a package: nobody finds it any more. Its name stays taken until [`unlist`] ends it.
+///
+/// # Errors
+/// The store's.
+pub async fn delete(kv: &impl Kv, id: PackageId, now: Timestamp) -> Result<(), StoreError> {
+    update(kv, &keys::package(id), now, |stored: Option<StoredPackage>| match stored {
+        Some(stored) if !stored.deleted => Change::Put(StoredPackage { deleted: true, ..stored }, ()),
+        _ => Change::Keep(()),
+    })
+    .await
+}
+
+/// Ends the deletion of a package: its name and version are free.
+///
+/// # Errors
+/// The store's.
+pub async fn unlist(kv: &impl Kv, id: PackageId, now: Timestamp) -> Result<(), StoreError> {
     update(kv, keys::PACKAGES, now, |catalog: Option<PackageCatalog>| match catalog {
         Some(mut catalog) if catalog.0.iter().any(|e| e.id == id) => {
             catalog.0.retain(|e| e.id != id);
@@ -154,8 +174,7 @@ pub async fn delete(
         }
         _ => Change::Keep(()),
     })
-    .await?;
-    Ok(deleted)
+    .await
 }
 
 /// Applies an event to a package's verification by the batch `batch`, and returns the package after it; `None` if there
@@ -174,7 +193,8 @@ pub async fn verification(
         let Some(mut stored) = stored.filter(|stored| !stored.deleted) else { return Change::Keep(None) };
         let package = &mut stored.package;
         let starts = event == VerificationEvent::Started;
-        if starts && package.verify_batch == Some(batch) {
+        let runs = package.verification == VerificationStatus::Verifying;
+        if starts && runs && package.verify_batch == Some(batch) {
             return Change::Keep(Some(Ok(package.clone())));
         }
         if !starts && package.verify_batch != Some(batch) {

@@ -1,6 +1,6 @@
 //! What the clock has to look after: batches that have not ended, uploads that are not packages yet.
 
-use ota_core::ids::{BatchId, UploadId};
+use ota_core::ids::{BatchId, PackageId, UploadId};
 use ota_core::time::Timestamp;
 
 use crate::keys;
@@ -32,6 +32,8 @@ pub struct OpenUpload {
     pub since: Timestamp,
     /// The most chunks it can have.
     pub chunks_max: u64,
+    /// The package that is being made of it. If its maker dies, the clock finds out whether the package came to be.
+    pub taken_by: Option<PackageId>,
 }
 
 /// Uploads that are not packages yet, oldest first.
@@ -88,13 +90,14 @@ pub async fn open_uploads(kv: &impl Kv) -> Result<OpenUploads, StoreError> {
     Ok(load(kv, keys::WORK_UPLOADS).await?.unwrap_or_default())
 }
 
-/// Lists an upload; `false` if there are too many.
+/// Lists an upload, in place of what is listed of it; `false` if there are too many.
 ///
 /// # Errors
 /// The store's.
 pub async fn add_upload(kv: &impl Kv, upload: OpenUpload, now: Timestamp) -> Result<bool, StoreError> {
     update(kv, keys::WORK_UPLOADS, now, |open: Option<OpenUploads>| {
         let mut open = open.unwrap_or_default();
+        open.0.retain(|listed| listed.id != upload.id);
         if open.0.len() >= OPEN_UPLOADS_MAX {
             return Change::Keep(false);
         }
@@ -104,8 +107,32 @@ pub async fn add_upload(kv: &impl Kv, upload: OpenUpload, now: Timestamp) -> Res
     .await
 }
 
-/// Takes an upload off the list; returns whether it was listed. Whoever is told `true` decides what becomes of it: it is
-/// made a package, or its chunks are removed, and never both.
+/// Takes a listed upload for a package; returns whether nobody else has it. The same package may take it again, so that a
+/// request whose first try died can be made again.
+///
+/// # Errors
+/// The store's.
+pub async fn take_upload(
+    kv: &impl Kv,
+    id: UploadId,
+    package: PackageId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    update(kv, keys::WORK_UPLOADS, now, |open: Option<OpenUploads>| {
+        let Some(mut open) = open else { return Change::Keep(false) };
+        match open.0.iter_mut().find(|upload| upload.id == id) {
+            Some(upload) if upload.taken_by.is_none() => {
+                upload.taken_by = Some(package);
+                Change::Put(open, true)
+            }
+            Some(upload) => Change::Keep(upload.taken_by == Some(package)),
+            None => Change::Keep(false),
+        }
+    })
+    .await
+}
+
+/// Takes an upload off the list; returns whether it was listed.
 ///
 /// # Errors
 /// The store's.

@@ -109,6 +109,13 @@ pub(crate) async fn uploads<P: Platform>(platform: &P, report: &mut Report) -> R
         if now < over {
             continue;
         }
+        if let Some(package) = upload.taken_by
+            && packages::is_listed(kv, package).await?
+        {
+            // Its maker died right after it was made.
+            work::remove_upload(kv, upload.id, now).await?;
+            continue;
+        }
         // From the end, so that the list can say how much is left.
         let chunks = blob.map_or(upload.chunks_max, |blob| blob.chunks()).min(upload.chunks_max);
         let first = chunks - chunks.min(left);

@@ -122,9 +122,10 @@ where
         && let Some(existing) = packages::get(kv, PackageId(identity.id)).await?
     {
         identity.same_as(existing.fingerprint)?;
-        // The first request may have died between record and catalogue.
-        if let Err(refused) = packages::create(kv, &existing, now).await? {
-            return Err(Problem::of(&refused));
+        if !packages::is_listed(kv, existing.package.id).await? {
+            // The first request died between record and catalogue.
+            find_blob(platform, Some(&existing.blob.to_string())).await??;
+            make(platform, &existing).await?;
         }
         return Ok(respond::json(StatusCode::CREATED, &PackageJson::from(&existing.package)));
     }
@@ -158,17 +159,28 @@ where
         fingerprint: identity.fingerprint,
         deleted: false,
     };
-    // Taken off the list first: from here on nobody collects the bytes.
-    if !work::remove_upload(kv, blob.id, now).await? {
-        return Err(upload_unknown().into());
-    }
-    if let Err(refused) = packages::create(kv, &stored, now).await? {
-        // The upload is the operator's still: a request with another name may use it.
-        let open = work::OpenUpload { id: blob.id, since: blob.created_at, chunks_max: blob.chunks() };
-        work::add_upload(kv, open, now).await?;
-        return Err(Problem::of(&refused));
+    make(platform, &stored).await?;
+    if let Err(error) = work::remove_upload(kv, blob.id, now).await {
+        // The package exists; the clock takes its upload off the list.
+        platform.log(&format!("upload {}: {error}", blob.id));
     }
     Ok(respond::json(StatusCode::CREATED, &PackageJson::from(&stored.package)))
+}
+
+/// Makes a package of the upload, which is taken for it first: from then on no other package gets the bytes, and the clock
+/// asks for the package before it collects them.
+async fn make<P: Platform>(platform: &P, stored: &StoredPackage) -> Result<(), Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    if !work::take_upload(kv, stored.blob, stored.package.id, now).await? {
+        return Err(upload_unknown().into());
+    }
+    let Err(refused) = packages::create(kv, stored, now).await? else { return Ok(()) };
+    // The upload is the operator's still: a request with another name may use it.
+    if let Some(blob) = blobs::get(kv, stored.blob).await? {
+        let (since, chunks_max) = (blob.created_at, blob.chunks());
+        work::add_upload(kv, work::OpenUpload { id: blob.id, since, chunks_max, taken_by: None }, now).await?;
+    }
+    Err(Problem::of(&refused))
 }
 
 fn package(new: NewPackage, blob: &Blob, id: PackageId, now: ota_core::time::Timestamp) -> Package {
@@ -193,6 +205,11 @@ fn package(new: NewPackage, blob: &Blob, id: PackageId, now: ota_core::time::Tim
         verify_batch: None,
         created_at: now,
     }
+}
+
+/// The problem of a list of uploads that is full.
+pub(crate) fn too_many_uploads() -> Problem {
+    Problem::new("upload.too-many", format!("{} uploads wait for their packages", work::OPEN_UPLOADS_MAX))
 }
 
 fn upload_unknown() -> Faults {
@@ -277,7 +294,7 @@ pub(crate) async fn download_url<P: Platform>(platform: &P, id: PackageId) -> Re
 /// `DELETE /v1/packages/{package_id}`: refused while a batch of it has not ended.
 pub(crate) async fn remove<P: Platform>(platform: &P, id: PackageId) -> Result<Response, Problem> {
     let (kv, now) = (platform.kv(), platform.now());
-    find(platform, id).await?;
+    let stored = packages::get_to_delete(kv, id).await?.ok_or_else(|| Problem::not_found("package"))?;
     let open = work::open_batches(kv).await?;
     let mut cursor = None;
     loop {
@@ -292,10 +309,15 @@ pub(crate) async fn remove<P: Platform>(platform: &P, id: PackageId) -> Result<R
             break;
         }
     }
-    let deleted = packages::delete(kv, id, now).await?.ok_or_else(|| Problem::not_found("package"))?;
+    // The place in the catalogue goes last: as long as it is there, the request can be made again and does the rest.
+    packages::delete(kv, id, now).await?;
     // Whoever lists the bytes as an upload without a package has them collected by the clock, in small steps.
-    let chunks_max = deleted.package.size.div_ceil(blobs::CHUNK_BYTES as u64);
-    let long_ago = ota_core::time::Timestamp(0);
-    work::add_upload(kv, work::OpenUpload { id: deleted.blob, since: long_ago, chunks_max }, now).await?;
+    let chunks_max = stored.package.size.div_ceil(blobs::CHUNK_BYTES as u64);
+    let since = ota_core::time::Timestamp(0);
+    let bytes = work::OpenUpload { id: stored.blob, since, chunks_max, taken_by: None };
+    if !work::add_upload(kv, bytes, now).await? {
+        return Err(too_many_uploads());
+    }
+    packages::unlist(kv, id, now).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }

@@ -15,6 +15,8 @@ use ota_store::work::{self, OpenUpload};
 use serde::Serialize;
 use sha2::Sha256;
 
+use crate::packages::too_many_uploads;
+
 #[derive(Serialize)]
 struct UploadJson {
     upload_id: String,
@@ -55,9 +57,9 @@ where
     let (kv, started) = (platform.kv(), platform.now());
     let id = UploadId(platform.random());
     let chunks_max = told.unwrap_or(limits::PACKAGE_BYTES_MAX).div_ceil(CHUNK_BYTES as u64);
-    if !work::add_upload(kv, OpenUpload { id, since: started, chunks_max }, started).await? {
-        let detail = format!("{} uploads wait for their packages", work::OPEN_UPLOADS_MAX);
-        return Err(Problem::new("upload.too-many", detail));
+    let open = OpenUpload { id, since: started, chunks_max, taken_by: None };
+    if !work::add_upload(kv, open, started).await? {
+        return Err(too_many_uploads());
     }
     match store(platform, &mut request.body, id, told).await {
         Ok((size, digests)) => {

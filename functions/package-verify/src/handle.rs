@@ -88,7 +88,7 @@ where
         identity.same_as(existing.fingerprint)?;
         return answer(platform, StatusCode::CREATED, &stored.package).await;
     }
-    let package = repaired(platform, stored.package, now).await?;
+    let package = repaired(platform, stored.package, batch_id, now).await?;
     let new = StoredBatch::new(batch(&package, batch_id, devices, timeout, now), identity.fingerprint);
     targets::check(kv, &new.batch, "/devices", now).await?.map_err(Problem::from)?;
 
@@ -146,15 +146,20 @@ fn batch(
     }
 }
 
-/// Frees a package from a trial whose maker died before the trial's batch had its record.
+/// Frees a package from a trial whose maker died before the trial's batch had its record. The same request made again,
+/// `wanted`, goes on with that trial.
 async fn repaired<P: Platform>(
     platform: &P,
     package: Package,
+    wanted: BatchId,
     now: Timestamp,
 ) -> Result<Package, Problem> {
     let (VerificationStatus::Verifying, Some(batch)) = (package.verification, package.verify_batch) else {
         return Ok(package);
     };
+    if batch == wanted {
+        return Ok(package);
+    }
     let kv = platform.kv();
     if batches::get(kv, batch).await?.is_some() {
         return Err(Problem::of(&PackageError::Verification { status: package.verification }));

@@ -85,6 +85,8 @@ struct OpenUploadRecord {
     since: u64,
     #[n(2)]
     chunks_max: u64,
+    #[n(3)]
+    taken_by: Option<ByteArray<16>>,
 }
 
 impl Record for OpenUploads {
@@ -93,6 +95,7 @@ impl Record for OpenUploads {
             id: u.id.0,
             since: u.since.0,
             chunks_max: u.chunks_max,
+            taken_by: u.taken_by.map(|id| id.0.into()),
         });
         write_body(&entries.collect::<Vec<_>>(), out);
     }
@@ -103,6 +106,7 @@ impl Record for OpenUploads {
             id: UploadId(u.id),
             since: Timestamp(u.since),
             chunks_max: u.chunks_max,
+            taken_by: u.taken_by.map(|id| PackageId(id.into())),
         });
         Ok(Self(entries.collect()))
     }

@@ -1,0 +1,110 @@
+//! What the embedded store has acknowledged is there after the process was killed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::future::join_all;
+use kv_probe::Outcome;
+use ota_store::claim::GRACE_MS;
+
+use crate::engine::{Caller, Embedded, Engine};
+use crate::promises::{NOW, append, append_at, found, get, increment, lines, set};
+
+/// Callers that write at once.
+const WRITERS: u32 = 12;
+/// Records that they write to, each several of them. They are created in the middle of it, too.
+const RECORDS: u32 = 40;
+/// How long they write before the process is killed.
+const WRITE_FOR: Duration = Duration::from_millis(600);
+/// How often the process is killed.
+const DEATHS: u32 = 3;
+
+#[tokio::test]
+async fn acknowledged_writes_survive_a_kill() {
+    survive("correct").await;
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_a_kill_with_the_quirk_too() {
+    survive("spin").await;
+}
+
+/// What one caller was told.
+#[derive(Default)]
+struct Told {
+    written: Vec<u32>,
+    appended: Vec<(String, u32)>,
+    counted: i64,
+    asked_to_count: i64,
+}
+
+async fn survive(mode: &str) {
+    let mut embedded = Embedded::start(mode);
+    let mut all = Told::default();
+    for death in 0..DEATHS {
+        let writers = (0..WRITERS).map(|writer| write(embedded.caller(), writer + death * WRITERS));
+        let (told, ()) = tokio::join!(join_all(writers), async {
+            tokio::time::sleep(WRITE_FOR).await;
+            embedded.kill_and_start_again();
+        });
+        for told in told {
+            all.written.extend(told.written);
+            all.appended.extend(told.appended);
+            all.counted += told.counted;
+            all.asked_to_count += told.asked_to_count;
+        }
+    }
+    assert!(all.written.len() > 100, "only {} writes were acknowledged", all.written.len());
+
+    let engine = Engine::Embedded(Box::new(embedded));
+    for some in all.written.chunks(200) {
+        let outcomes = engine.carry_out(some.iter().map(|n| get(&written_key(*n))).collect()).await;
+        assert!(some.iter().zip(outcomes).all(|(n, outcome)| outcome == found(&n.to_be_bytes())));
+    }
+    for record in 0..RECORDS {
+        let key = record_key(record);
+        let acknowledged: BTreeSet<u32> =
+            all.appended.iter().filter(|(to, _)| *to == key).map(|(_, line)| *line).collect();
+        let there = lines(&engine, &key).await;
+        assert!(there.is_superset(&acknowledged), "{key} has lost {:?}", acknowledged.difference(&there));
+        // A record whose creator died before it was there can be created still.
+        let first = engine.one(append_at(&key, u32::MAX, NOW + 1)).await;
+        if first == Outcome::Contention {
+            assert_eq!(engine.one(append_at(&key, u32::MAX, NOW + 2 + GRACE_MS)).await, Outcome::Done);
+        }
+        assert!(lines(&engine, &key).await.contains(&u32::MAX));
+    }
+    let Outcome::Sum { sum } = engine.one(increment("count", 0)).await else { panic!("no counter") };
+    assert!((all.counted..=all.asked_to_count).contains(&sum), "{sum} of {}", all.counted);
+}
+
+/// Writes until there is no answer any more.
+async fn write(caller: Caller, writer: u32) -> Told {
+    let mut told = Told::default();
+    for n in 0_u32.. {
+        let number = writer * 1_000_000 + n;
+        let key = record_key((n / 4 + writer % 3) % RECORDS);
+        told.asked_to_count += 1;
+        let order = [set(&written_key(number), &number.to_be_bytes()), append(&key, number), increment("count", 1)];
+        // One request each: an answer acknowledges one write.
+        for (at, order) in order.into_iter().enumerate() {
+            let Ok(outcomes) = caller.try_carry_out(&[order]).await else { return told };
+            match (at, &outcomes[0]) {
+                (0, Outcome::Done) => told.written.push(number),
+                (1, Outcome::Done) => told.appended.push((key.clone(), number)),
+                (2, Outcome::Sum { .. }) => told.counted += 1,
+                (1, Outcome::Contention) => {}
+                (_, other) => panic!("{other:?}"),
+            }
+        }
+    }
+    told
+}
+
+fn written_key(number: u32) -> String {
+    format!("written/{number}")
+}
+
+fn record_key(record: u32) -> String {
+    format!("record/{record}")
+}
