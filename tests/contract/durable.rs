@@ -45,8 +45,9 @@ async fn survive(mode: &str) {
         let writers = (0..WRITERS).map(|writer| write(embedded.caller(), writer + death * WRITERS));
         let (told, ()) = tokio::join!(join_all(writers), async {
             tokio::time::sleep(WRITE_FOR).await;
-            embedded.kill_and_start_again();
+            embedded.host.kill();
         });
+        embedded.start_again();
         for told in told {
             all.written.extend(told.written);
             all.appended.extend(told.appended);
@@ -85,7 +86,8 @@ async fn write(caller: Caller, writer: u32) -> Told {
         let number = writer * 1_000_000 + n;
         let key = record_key((n / 4 + writer % 3) % RECORDS);
         told.asked_to_count += 1;
-        let order = [set(&written_key(number), &number.to_be_bytes()), append(&key, number), increment("count", 1)];
+        let order =
+            [set(&written_key(number), &number.to_be_bytes()), append(&key, number), increment("count", 1)];
         // One request each: an answer acknowledges one write.
         for (at, order) in order.into_iter().enumerate() {
             let Ok(outcomes) = caller.try_carry_out(&[order]).await else { return told };

@@ -49,7 +49,9 @@ impl Engine {
     pub(crate) async fn carry_out(&self, orders: Vec<Order>) -> Vec<Outcome> {
         match self {
             Self::Memory(kv) => carry_out(kv, orders).await,
-            Self::Embedded(embedded) => embedded.caller.try_carry_out(&orders).await.expect("the probe answers"),
+            Self::Embedded(embedded) => {
+                embedded.caller.try_carry_out(&orders).await.expect("the probe answers")
+            }
         }
     }
 
@@ -78,9 +80,8 @@ impl Embedded {
         self.caller.clone()
     }
 
-    /// Kills the host and starts it again on the same data.
-    pub(crate) fn kill_and_start_again(&mut self) {
-        self.host.kill();
+    /// Starts the killed host again.
+    pub(crate) fn start_again(&mut self) {
         self.host.start_again();
         // The old one's connections are dead.
         self.caller = Caller::of(&self.host);

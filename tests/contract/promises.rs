@@ -30,7 +30,8 @@ pub(crate) async fn what_is_written_is_read_byte_for_byte(engine: &Engine) {
         let outcomes = engine.carry_out(vec![set("bytes", value), get("bytes"), read("bytes", "t")]).await;
         assert_eq!(outcomes, [Outcome::Done, found(value), found(value)]);
     }
-    let outcomes = engine.carry_out(vec![delete("bytes"), get("bytes"), delete("bytes"), read("bytes", "t")]).await;
+    let outcomes =
+        engine.carry_out(vec![delete("bytes"), get("bytes"), delete("bytes"), read("bytes", "t")]).await;
     assert_eq!(outcomes, [Outcome::Done, absent(), Outcome::Done, absent()]);
 }
 
@@ -62,7 +63,9 @@ pub(crate) async fn keys_are_told_apart_by_every_character(engine: &Engine) {
 
 pub(crate) async fn a_value_of_256_kib_fits(engine: &Engine) {
     let value = |seed: u32| -> Vec<u8> {
-        (0..VALUE_BYTES_MAX as u32).map(|n| (n.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 24) as u8).collect()
+        (0..VALUE_BYTES_MAX as u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 24) as u8)
+            .collect()
     };
     let (first, second) = (value(1), value(77));
     assert_ne!(first, second);
@@ -212,7 +215,9 @@ pub(crate) async fn counters_add_up_and_no_sum_is_told_twice(engine: &Engine) {
         })
         .collect();
     assert_eq!(sums, (1..=i64::from(RIVALS * EACH)).collect());
-    let down = engine.carry_out(vec![increment("count", -1_000), increment("other", -3), increment("count", 0)]).await;
+    let down = engine
+        .carry_out(vec![increment("count", -1_000), increment("other", -3), increment("count", 0)])
+        .await;
     let sum = |sum| Outcome::Sum { sum };
     let all = i64::from(RIVALS * EACH);
     assert_eq!(down, [sum(all - 1_000), sum(-3), sum(all - 1_000)]);
@@ -244,7 +249,9 @@ pub(crate) async fn add_all(engine: &Engine, key: &str, lines: impl IntoIterator
 
 /// Returns a record's lines, of which none may be there twice.
 pub(crate) async fn lines(engine: &Engine, key: &str) -> BTreeSet<u32> {
-    let Outcome::Lines { lines } = engine.one(Order::Lines { key: key.to_owned() }).await else { panic!("{key}") };
+    let Outcome::Lines { lines } = engine.one(Order::Lines { key: key.to_owned() }).await else {
+        panic!("{key}")
+    };
     let lines = lines.unwrap_or_default();
     let set: BTreeSet<u32> = lines.iter().copied().collect();
     assert_eq!(set.len(), lines.len(), "{key} has a line twice: {lines:?}");

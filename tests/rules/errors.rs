@@ -29,7 +29,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The texts between `quote`s that have the form of a code.
 fn codes(text: &str, quote: char) -> BTreeSet<String> {
     let is_code = |text: &&str| {
-        let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let plain =
+            |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         text.split_once('.').is_some_and(|(noun, fault)| NOUNS.contains(&noun) && plain(fault))
     };
     text.split(quote).filter(is_code).map(str::to_owned).collect()

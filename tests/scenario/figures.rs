@@ -58,7 +58,10 @@ fn a_report_that_ends_a_task_costs_one_read_and_one_swap_of_the_page_more() {
 #[test]
 fn a_device_that_speaks_of_nothing_new_while_it_waits_is_one_read() {
     let world = World::new().product("lamp").devices(1);
-    assert_eq!(world.operations(|| world.device("lamp-1").progress(50, "of something else")), reads_and_swaps(1, 0));
+    assert_eq!(
+        world.operations(|| world.device("lamp-1").progress(50, "of something else")),
+        reads_and_swaps(1, 0)
+    );
 }
 
 #[test]

@@ -81,7 +81,8 @@ impl Call {
     }
 
     pub(crate) fn request(&self) -> http::Request<Body> {
-        let frames = self.body.chunks(FRAME_BYTES).map(|bytes| Ok(Frame::data(Bytes::copy_from_slice(bytes))));
+        let frames =
+            self.body.chunks(FRAME_BYTES).map(|bytes| Ok(Frame::data(Bytes::copy_from_slice(bytes))));
         let end = self.cut.then(|| Err(anyhow!("the connection is cut on purpose")));
         let frames: Vec<Result<Frame<Bytes>, anyhow::Error>> = frames.chain(end).collect();
         let body = StreamBody::new(futures::stream::iter(frames)).boxed_unsync();

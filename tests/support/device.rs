@@ -165,7 +165,9 @@ impl Device {
     /// Makes the upgrade it was told of, if any; returns whether there was one.
     pub fn obey(&self) -> bool {
         let told = self.told();
-        let Some(upgrade) = told.last().filter(|upgrade| upgrade.version != self.version()) else { return false };
+        let Some(upgrade) = told.last().filter(|upgrade| upgrade.version != self.version()) else {
+            return false;
+        };
         self.progress(0, "");
         self.progress(100, "downloaded");
         self.restart(&upgrade.version);
@@ -192,6 +194,14 @@ impl Device {
     /// Returns the device as the operator sees it.
     pub fn get(&self) -> Value {
         self.world.get(format!("/v1/products/{}/devices/{}", self.world.product_key(), self.name()))
+    }
+
+    /// Lets the operator delete it; that it is gone already is as good.
+    pub fn delete(&self) {
+        let uri = format!("/v1/products/{}/devices/{}", self.world.product_key(), self.name());
+        let answer = self.world.send(&Call::delete(uri));
+        assert!(matches!(answer.status, 204 | 404), "{answer:?}");
+        self.world.0.devices.borrow_mut().remove(self.name());
     }
 
     fn topic(&self, verb: &str) -> String {

@@ -87,7 +87,8 @@ impl HostProcess {
     /// # Panics
     /// Where the system does not tell.
     pub fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
         kib * 1024
@@ -125,7 +126,11 @@ pub fn workspace() -> &'static Path {
 /// If it is not built.
 pub fn program(name: &str) -> PathBuf {
     let file = build_folder().join(name);
-    assert!(file.is_file(), "{} is not there: run `cargo build -p {name}`, or `cargo xtask test`", file.display());
+    assert!(
+        file.is_file(),
+        "{} is not there: run `cargo build -p {name}`, or `cargo xtask test`",
+        file.display()
+    );
     file
 }
 
@@ -140,7 +145,11 @@ pub fn component(name: &str) -> PathBuf {
         target.join("wasm32-wasip2").join("wasm")
     });
     let file = folder.join(format!("{name}.wasm"));
-    assert!(file.is_file(), "{} is not there: run `cargo xtask build`, or `cargo xtask test`", file.display());
+    assert!(
+        file.is_file(),
+        "{} is not there: run `cargo xtask build`, or `cargo xtask test`",
+        file.display()
+    );
     file
 }
 

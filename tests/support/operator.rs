@@ -31,14 +31,19 @@ impl World {
     #[track_caller]
     pub fn package(&self, version: &str) -> Package {
         let made = self.try_package(version, &json!({})).expect(201);
-        Package { world: self.clone(), id: made.text_of("package_id") }
+        self.find_package(&made.text_of("package_id"))
     }
 
     /// Makes a package that leads to `version` and needs no verification.
     #[track_caller]
     pub fn ready_package(&self, version: &str) -> Package {
         let made = self.try_package(version, &json!({"needs_verification": false})).expect(201);
-        Package { world: self.clone(), id: made.text_of("package_id") }
+        self.find_package(&made.text_of("package_id"))
+    }
+
+    /// Returns a package by its id.
+    pub fn find_package(&self, id: &str) -> Package {
+        Package { world: self.clone(), id: id.to_owned() }
     }
 
     /// Asks for a package; `more` adds to the request, or says otherwise.

@@ -31,7 +31,7 @@ const TICK_MS: u64 = seconds(5);
 /// than a claim whose owner died is held.
 const PATIENCE_MS: u64 = seconds(61);
 /// How often a caller comes again.
-const TRIES_MAX: u32 = 6;
+const TRIES_MAX: u32 = 12;
 /// Rounds of nudges, each perhaps made by the one before.
 const SETTLE_ROUNDS_MAX: u32 = 100;
 /// Turns that tasks spawned by a request are given to end.
@@ -79,7 +79,8 @@ impl World {
 
     /// Makes an empty world on a store.
     pub fn on(kv: MemoryKv) -> Self {
-        let runtime = Builder::new_current_thread().build().expect("a runtime without a driver always starts");
+        let runtime =
+            Builder::new_current_thread().build().expect("a runtime without a driver always starts");
         Self(Rc::new(Inner {
             runtime,
             local: LocalSet::new(),

@@ -62,7 +62,8 @@ async fn a_batch_survives_the_death_of_the_process() {
     assert_eq!(operator.get(&batch_path).await.expect(200)["counts"]["total"], DEVICES);
     // And where devices are at every stage.
     let middle = |batch: &Value| {
-        batch["counts"]["succeeded"].as_u64() >= Some(10) && batch["counts"]["in_progress"].as_u64() >= Some(5)
+        batch["counts"]["succeeded"].as_u64() >= Some(10)
+            && batch["counts"]["in_progress"].as_u64() >= Some(5)
     };
     operator.until(&batch_path, middle).await;
     let ended_before = ended(&operator.list(&format!("{batch_path}/tasks")).await);
@@ -92,11 +93,14 @@ async fn a_batch_survives_the_death_of_the_process() {
     let devices = operator.list(&devices_path).await;
     assert_eq!(devices.len(), DEVICES);
     for device in &devices {
-        let succeeded = tasks.iter().any(|task| {
-            task["device_name"] == device["name"] && task["status"] == "succeeded"
-        });
+        let succeeded =
+            tasks.iter().any(|task| task["device_name"] == device["name"] && task["status"] == "succeeded");
         let version = if succeeded { "1.1.0" } else { "1.0.0" };
-        assert_eq!((&device["versions"][0]["version"], device.get("task")), (&json!(version), None), "{device}");
+        assert_eq!(
+            (&device["versions"][0]["version"], device.get("task")),
+            (&json!(version), None),
+            "{device}"
+        );
     }
     no_device_was_upgraded_twice(events);
     assert_eq!(operator.list("/v1/batches").await.len(), 1);

@@ -130,7 +130,13 @@ impl Operator {
     }
 
     /// Uploads bytes and makes a package of them; returns its id.
-    pub(crate) async fn package(&self, product_key: &str, name: &str, version: &str, bytes: Vec<u8>) -> String {
+    pub(crate) async fn package(
+        &self,
+        product_key: &str,
+        name: &str,
+        version: &str,
+        bytes: Vec<u8>,
+    ) -> String {
         let upload = self.post_bytes("/v1/uploads?file_name=firmware.bin", bytes).await.expect(201);
         let body = json!({
             "product_key": product_key,
@@ -165,7 +171,9 @@ impl Operator {
     pub(crate) async fn download_path(&self, package_id: &str) -> String {
         let answer = self.get(&format!("/v1/packages/{package_id}/download_url")).await.expect(200);
         let url = text(&answer, "url");
-        url.strip_prefix(&self.base_url).unwrap_or_else(|| panic!("{url} is not of {}", self.base_url)).to_owned()
+        url.strip_prefix(&self.base_url)
+            .unwrap_or_else(|| panic!("{url} is not of {}", self.base_url))
+            .to_owned()
     }
 }
 

@@ -36,14 +36,18 @@ impl World {
         let mut other = identities[1].connect(service.host.mqtt(), 1).await;
         other.inform("1.0").await;
         let path = format!("/v1/products/{product_key}/devices");
-        operator.until(&format!("{path}/lamp-0002"), |device| device["versions"][0]["version"] == "1.0").await;
+        operator
+            .until(&format!("{path}/lamp-0002"), |device| device["versions"][0]["version"] == "1.0")
+            .await;
         other.disconnect().await;
         operator.until(&format!("{path}/lamp-0002"), |device| device["state"] == "offline").await;
         let body = json!({ "package_id": package_id, "target": { "selection": "specific", "devices": ["lamp-0002"] } });
         operator.post("/v1/batches", &body).await.expect(201);
         let mut online = identities[0].connect(service.host.mqtt(), 1).await;
         online.inform("1.0").await;
-        operator.until(&format!("{path}/lamp-0001"), |device| device["versions"][0]["version"] == "1.0").await;
+        operator
+            .until(&format!("{path}/lamp-0001"), |device| device["versions"][0]["version"] == "1.0")
+            .await;
         Self { service, operator, product_key, identities, package_id, online }
     }
 

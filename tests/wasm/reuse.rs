@@ -36,10 +36,12 @@ async fn callers_of_one_instance_do_not_see_each_other() {
             }));
         }
     }
-    let by_product: BTreeMap<&str, usize> = BTreeMap::from([(small.as_str(), 0), (large.as_str(), few.len())]);
+    let by_product: BTreeMap<&str, usize> =
+        BTreeMap::from([(small.as_str(), 0), (large.as_str(), few.len())]);
 
     let callers = (0..REQUESTS).map(|n| {
-        let identity = identities[by_product[if n % 2 == 0 { &*small } else { &*large }] + n / 2 % few.len()].clone();
+        let identity =
+            identities[by_product[if n % 2 == 0 { &*small } else { &*large }] + n / 2 % few.len()].clone();
         // Devices of both fleets have the same names; only one of the large fleet is far from the first shards.
         let far = &identities[few.len() + n % LARGE_FLEET];
         let (service, far) = (&service, far.clone());
@@ -57,12 +59,16 @@ async fn callers_of_one_instance_do_not_see_each_other() {
 async fn a_device_is_shown(service: &Service, identity: &Identity) {
     let path = format!("/v1/products/{}/devices/{}", identity.product_key, identity.name);
     let shown = service.operator().get(&path).await.expect(200);
-    assert_eq!((&shown["product_key"], &shown["name"]), (&json!(identity.product_key), &json!(identity.name)));
+    assert_eq!(
+        (&shown["product_key"], &shown["name"]),
+        (&json!(identity.product_key), &json!(identity.name))
+    );
 }
 
 async fn a_stranger_is_refused(service: &Service, identity: &Identity) {
     let path = format!("/v1/products/{}/devices/{}", identity.product_key, identity.name);
-    let problem = service.stranger(Some("guess")).get(&path).await.expect_problem(401, "request.unauthorized");
+    let problem =
+        service.stranger(Some("guess")).get(&path).await.expect_problem(401, "request.unauthorized");
     assert!(!problem.to_string().contains(&identity.secret));
 }
 

@@ -92,7 +92,10 @@ async fn the_same_key_and_body_are_answered_with_what_the_first_made() {
     let operator = service.operator();
     let make = |name: &'static str| {
         let request = operator.request(reqwest::Method::POST, "/v1/products");
-        operator.send("POST /v1/products", request.header("Idempotency-Key", "k-1").json(&json!({ "name": name })))
+        operator.send(
+            "POST /v1/products",
+            request.header("Idempotency-Key", "k-1").json(&json!({ "name": name })),
+        )
     };
     // At once, as a client does whose first request hangs.
     let (first, second) = tokio::join!(make("smart-lamp"), make("smart-lamp"));

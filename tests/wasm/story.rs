@@ -16,7 +16,17 @@ fn the_demos_story_ends_well() {
         .args(["story", "--devices", "12", "--fail-percent", "25", "--package-kib", "256", "--seed", "4"])
         .args(["--within-seconds", "150", "--base-url", &service.base_url()])
         .args(["--mqtt", &service.host.mqtt().to_string(), "--report", report.to_str().unwrap()])
-        .args(["--", "--bytes-per-second", "400000", "--flash-ms", "50", "--reboot-ms", "100", "--nap-ms", "1500"])
+        .args([
+            "--",
+            "--bytes-per-second",
+            "400000",
+            "--flash-ms",
+            "50",
+            "--reboot-ms",
+            "100",
+            "--nap-ms",
+            "1500",
+        ])
         .env("OVERAIR_API_TOKEN", &service.api_token)
         .stdin(Stdio::null())
         .output()

@@ -30,7 +30,8 @@ async fn a_file_larger_than_an_instance_passes_through_it() {
 
     let bytes = Bytes::from(firmware(SIZE, 5));
     let sha256 = hex::encode(Sha256::digest(&bytes));
-    let pieces: Vec<Bytes> = (0..SIZE).step_by(PIECE).map(|at| bytes.slice(at..SIZE.min(at + PIECE))).collect();
+    let pieces: Vec<Bytes> =
+        (0..SIZE).step_by(PIECE).map(|at| bytes.slice(at..SIZE.min(at + PIECE))).collect();
     // Without a length, as a client sends what it does not have yet itself.
     let body = Body::wrap_stream(stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>)));
     let request = operator.request(Method::POST, "/v1/uploads?file_name=large.bin").body(body);

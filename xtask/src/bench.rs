@@ -1,9 +1,14 @@
 //! Benchmarks: programs that print one `figure: value` line for each figure.
 
+use std::process::Command;
+
 use clap::Subcommand;
 
 use crate::workspace::Workspace;
 use crate::{build, step};
+
+/// The program of `bench hot`.
+const HOT: &str = "bench-hot";
 
 /// Which benchmark.
 #[derive(Subcommand)]
@@ -20,7 +25,7 @@ pub(crate) enum Which {
 pub(crate) fn run(workspace: &Workspace, which: &Which) -> anyhow::Result<()> {
     let Which::Hot { arguments } = which;
     build::functions(workspace)?;
-    let mut cargo = workspace.cargo();
-    cargo.args(["run", "--locked", "--quiet", "-p", "ota-tests", "--bin", "bench-hot", "--"]).args(arguments);
-    step::run(cargo.env("OVERAIR_WASM_DIR", workspace.wasm()))
+    build::programs(workspace, &[HOT])?;
+    let mut hot = Command::new(workspace.program(HOT));
+    step::run(hot.args(arguments).current_dir(&workspace.root).env("OVERAIR_WASM_DIR", workspace.wasm()))
 }

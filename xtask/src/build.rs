@@ -9,6 +9,8 @@ use crate::workspace::Workspace;
 
 /// What the functions are built for.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
+/// Selects what is built for this machine: all but a member that is nothing outside of wasm.
+pub(crate) const NATIVE: [&str; 4] = ["--locked", "--workspace", "--exclude", "bench-noop"];
 
 /// Builds every function. One call for all of them: with the same features and profile they share what they depend
 /// on, and cargo sees it only in one call.
@@ -30,14 +32,14 @@ pub(crate) fn functions(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A member that is nothing outside of wasm.
-pub(crate) const WASM_ONLY: &str = "bench-noop";
-
-/// Builds the programs that run on this machine. The whole workspace is selected, as for the tests: cargo gives
-/// dependencies the features of all selected members together, and another selection would compile wasmtime again.
+/// Builds programs that run on this machine, by the names of their files.
+///
+/// The whole workspace is selected even if one program is built: which features a dependency is compiled with follows
+/// from all packages that are selected. Selected one by one, the programs would compile the largest dependencies anew
+/// that the tests have compiled already, and again the other way round.
 pub(crate) fn programs(workspace: &Workspace, names: &[&str]) -> anyhow::Result<()> {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--locked", "--workspace", "--exclude", WASM_ONLY]);
+    cargo.arg("build").args(NATIVE);
     for name in names {
         cargo.args(["--bin", name]);
     }

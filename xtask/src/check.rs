@@ -57,21 +57,20 @@ fn test_steps(workspace: &Workspace, arguments: &[String], steps: &mut Steps) ->
     steps.take("functions for wasm", || build::functions(workspace))?;
     steps.take("host and devices", || build::programs(workspace, &["ota-host", "ota-devices"]))?;
     let wasm = workspace.wasm();
-    let all = ["--locked", "--workspace", "--exclude", build::WASM_ONLY];
     steps.take("tests", || {
         let mut cargo = workspace.cargo();
         if step::is_there(workspace.cargo().args(["nextest", "--version"])) {
-            cargo.args(["nextest", "run"]).args(all).args(arguments);
+            cargo.args(["nextest", "run"]).args(build::NATIVE).args(arguments);
         } else {
             // Everything but the documentation's tests, which come next and take long to build.
             let kinds = ["--lib", "--bins", "--tests", "--examples"];
-            cargo.arg("test").args(all).args(kinds).args(arguments);
+            cargo.arg("test").args(build::NATIVE).args(kinds).args(arguments);
         }
         step::run(cargo.env(WASM_DIR, &wasm))
     })?;
     if arguments.is_empty() {
         steps.take("documentation's tests", || {
-            step::run(workspace.cargo().arg("test").args(all).arg("--doc").env(WASM_DIR, &wasm))
+            step::run(workspace.cargo().arg("test").args(build::NATIVE).arg("--doc").env(WASM_DIR, &wasm))
         })?;
     }
     Ok(())

@@ -73,6 +73,11 @@ impl Workspace {
         self.target.join("wasm32-wasip2").join("wasm")
     }
 
+    /// Returns the file of a program that was built for this machine.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.target.join("debug").join(name)
+    }
+
     /// Starts a cargo command line in the workspace.
     pub(crate) fn cargo(&self) -> Command {
         cargo(&self.root)

@@ -15,6 +15,9 @@ use crate::fleet::{API_TOKEN, INTERNAL_TOKEN};
 /// Where the do-nothing function is mounted.
 pub(crate) const NOOP: &str = "/bench/noop";
 
+/// The unit of the system's accounts of processor time: a hundredth of a second on every Linux.
+const MILLIS_PER_TICK: u64 = 10;
+
 /// A running host. It ends when this is dropped.
 pub(crate) struct Child {
     process: process::Child,
@@ -57,6 +60,15 @@ impl Child {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kib / 1024.0)
+    }
+
+    /// The time that the host has kept processors busy.
+    pub(crate) fn busy(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // The name before it may hold anything, a parenthesis too.
+        let fields = stat.rsplit_once(')').context("no stat")?.1.split_whitespace();
+        let ticks = fields.skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(ticks * MILLIS_PER_TICK))
     }
 }
 
@@ -115,7 +127,8 @@ fn component(name: &str) -> anyhow::Result<PathBuf> {
         Some(folder) => PathBuf::from(folder),
         None => {
             let program = std::env::current_exe()?;
-            let target = program.parent().and_then(Path::parent).context("this program is in no target folder")?;
+            let target =
+                program.parent().and_then(Path::parent).context("this program is in no target folder")?;
             target.join("wasm32-wasip2").join("wasm")
         }
     };

@@ -6,6 +6,8 @@ use anyhow::{Context, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// A body in chunks that has none: what a function answers with that does not say how long its answer is.
+const NO_CHUNKS: &[u8] = b"0\r\n\r\n";
 /// Bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 
@@ -48,7 +50,7 @@ impl Connection {
     }
 }
 
-/// Reads the status and the body's length.
+/// Reads the status and the length of what comes behind.
 fn head(bytes: &[u8]) -> anyhow::Result<(u16, usize)> {
     let text = std::str::from_utf8(bytes).context("the answer's head is no text")?;
     let status = text.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
@@ -57,6 +59,8 @@ fn head(bytes: &[u8]) -> anyhow::Result<(u16, usize)> {
     match (len, status) {
         (Some(len), _) => Ok((status, len.parse()?)),
         (None, 204) => Ok((status, 0)),
+        // Any other body in chunks would be cut here, and what is left of it be no answer to the next request.
+        (None, _) if text.contains("Transfer-Encoding: chunked") => Ok((status, NO_CHUNKS.len())),
         (None, _) => bail!("the answer has no length: {text:?}"),
     }
 }

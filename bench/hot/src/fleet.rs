@@ -1,10 +1,10 @@
 //! The fleet that reports: half of it in the middle of an upgrade, half of it idle.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::child::NOOP;
 use crate::connection::{Connection, request};
@@ -18,8 +18,12 @@ const UPGRADED_FROM: &str = "1.0.0";
 const IDLE: &str = "0.9.0";
 /// Devices registered with one request.
 const REGISTER_MAX: usize = 1_000;
-/// How long it may take until all devices have been told.
-const TOLD_WITHIN: Duration = Duration::from_secs(60);
+/// Ticks that may pass until all devices have tasks, and until they are counted.
+const TICKS_MAX: usize = 50;
+/// The turn in which devices begin: another than those that are measured, so that these are news.
+const FIRST_TURN: usize = 50;
+/// Connections over which the fleet is brought to where it has to be.
+const SPEAKERS: usize = 16;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,23 +66,46 @@ impl Fleet {
         let fleet = Self { product_key, upgrading: names("busy"), idle: names("idle") };
 
         let path = format!("/v1/products/{}/devices", fleet.product_key);
-        let all: Vec<Value> = fleet.upgrading.iter().chain(&fleet.idle).map(|name| json!({ "name": name })).collect();
+        let all: Vec<Value> =
+            fleet.upgrading.iter().chain(&fleet.idle).map(|name| json!({ "name": name })).collect();
         for some in all.chunks(REGISTER_MAX) {
             call(&mut api, "POST", &path, &json!({ "devices": some }), 201).await?;
         }
-        for (names, version) in [(&fleet.upgrading, UPGRADED_FROM), (&fleet.idle, IDLE)] {
-            for name in names {
-                fleet.say(&mut api, &fleet.inform(name, version)).await?;
-            }
-        }
+        let upgrading = fleet.upgrading.iter().map(|name| fleet.inform(name, UPGRADED_FROM));
+        let idle = fleet.idle.iter().map(|name| fleet.inform(name, IDLE));
+        say_all(server, upgrading.chain(idle).collect()).await?;
         let batch_id = fleet.start_batch(&mut api).await?;
-        fleet.await_told(&mut api, &batch_id).await?;
-        for number in 0..devices {
-            fleet.say(&mut api, &fleet.request(Kind::Progress, number, 0)).await?;
-        }
-        let batch = call(&mut api, "GET", &format!("/v1/batches/{batch_id}"), &Value::Null, 200).await?;
-        ensure!(batch["counts"]["in_progress"] == devices, "not all devices have begun: {batch}");
+        // A large fleet gets its tasks in steps.
+        fleet.tick_until(&mut api, &batch_id, |batch| batch["expanded"] == true).await?;
+        // Each device asks for its upgrade, so that it is told without regard to the rate of pushes, and begins.
+        say_all(server, fleet.upgrading.iter().map(|name| fleet.ask(name)).collect()).await?;
+        say_all(
+            server,
+            (0..devices).map(|number| fleet.request(Kind::Progress, number, FIRST_TURN)).collect(),
+        )
+        .await?;
+        fleet.tick_until(&mut api, &batch_id, |batch| batch["counts"]["in_progress"] == devices).await?;
         Ok(fleet)
+    }
+
+    /// Lets the dispatcher work until a batch is as it has to be.
+    async fn tick_until(
+        &self,
+        api: &mut Connection,
+        batch_id: &str,
+        so: impl Fn(&Value) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut batch = Value::Null;
+        for _ in 0..TICKS_MAX {
+            batch = call(api, "GET", &format!("/v1/batches/{batch_id}"), &Value::Null, 200).await?;
+            if so(&batch) {
+                return Ok(());
+            }
+            let (status, _) =
+                api.exchange(&request("POST", "/internal/dispatch/tick", INTERNAL_TOKEN, "")).await?;
+            ensure!(status == 200, "a tick is answered with {status}");
+        }
+        bail!("the batch is not as it has to be: {batch}")
     }
 
     async fn start_batch(&self, api: &mut Connection) -> anyhow::Result<String> {
@@ -96,29 +123,6 @@ impl Fleet {
         Ok(batch["batch_id"].as_str().context("no batch id")?.to_owned())
     }
 
-    /// Lets the dispatcher work until every device has been told: none can make progress before.
-    async fn await_told(&self, api: &mut Connection, batch_id: &str) -> anyhow::Result<()> {
-        let until = Instant::now() + TOLD_WITHIN;
-        loop {
-            let tick = request("POST", "/internal/dispatch/tick", INTERNAL_TOKEN, "");
-            let (status, _) = api.exchange(&tick).await?;
-            ensure!(status == 200, "a tick is answered with {status}");
-            let batch = call(api, "GET", &format!("/v1/batches/{batch_id}"), &Value::Null, 200).await?;
-            if batch["counts"]["notified"] == self.upgrading.len() {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                bail!("not all devices are told: {batch}");
-            }
-        }
-    }
-
-    async fn say(&self, api: &mut Connection, message: &[u8]) -> anyhow::Result<()> {
-        let (status, body) = api.exchange(message).await?;
-        ensure!(status == 204, "a message is answered with {status}: {}", String::from_utf8_lossy(body));
-        Ok(())
-    }
-
     /// Writes the request of one kind by device number `number`, as it makes it for the `turn`th time.
     pub(crate) fn request(&self, kind: Kind, number: usize, turn: usize) -> Vec<u8> {
         match kind {
@@ -128,25 +132,57 @@ impl Fleet {
                 // Never the same twice in a row, or it would be no news.
                 let step = 1 + (number + turn) % 99;
                 let body = format!(r#"{{"id":"{turn}","params":{{"step":"{step}","desc":""}}}}"#);
-                self.message("progress", name, &body)
+                self.report("progress", name, &body)
             }
             Kind::VersionReport => self.inform(&self.idle[number % self.idle.len()], IDLE),
         }
     }
 
     fn inform(&self, name: &str, version: &str) -> Vec<u8> {
-        self.message("inform", name, &format!(r#"{{"id":"1","params":{{"version":"{version}"}}}}"#))
+        self.report("inform", name, &format!(r#"{{"id":"1","params":{{"version":"{version}"}}}}"#))
     }
 
-    fn message(&self, verb: &str, name: &str, body: &str) -> Vec<u8> {
-        let path = format!("/internal/device-messages?topic=/ota/device/{verb}/{}/{name}", self.product_key);
-        request("POST", &path, INTERNAL_TOKEN, body)
+    fn ask(&self, name: &str) -> Vec<u8> {
+        let topic = format!("/sys/{}/{name}/thing/ota/firmware/get", self.product_key);
+        message(&topic, r#"{"id":"1","params":{}}"#)
+    }
+
+    fn report(&self, verb: &str, name: &str, body: &str) -> Vec<u8> {
+        message(&format!("/ota/device/{verb}/{}/{name}", self.product_key), body)
     }
 
     /// Devices of each half.
     pub(crate) fn len(&self) -> usize {
         self.upgrading.len()
     }
+}
+
+fn message(topic: &str, body: &str) -> Vec<u8> {
+    request("POST", &format!("/internal/device-messages?topic={topic}"), INTERNAL_TOKEN, body)
+}
+
+/// Sends messages over several connections.
+async fn say_all(server: SocketAddr, messages: Vec<Vec<u8>>) -> anyhow::Result<()> {
+    let mut speaking = JoinSet::new();
+    for some in messages.chunks(messages.len().div_ceil(SPEAKERS).max(1)) {
+        let some = some.to_vec();
+        speaking.spawn(async move {
+            let mut connection = Connection::open(server).await?;
+            for message in &some {
+                let (status, body) = connection.exchange(message).await?;
+                ensure!(
+                    status == 204,
+                    "a message is answered with {status}: {}",
+                    String::from_utf8_lossy(body)
+                );
+            }
+            Ok(())
+        });
+    }
+    while let Some(spoken) = speaking.join_next().await {
+        spoken??;
+    }
+    Ok(())
 }
 
 async fn call(

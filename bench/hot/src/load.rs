@@ -27,7 +27,11 @@ struct Client {
 const TURNS: usize = 5;
 
 impl Load {
-    pub(crate) async fn connect(server: SocketAddr, fleet: &Fleet, connections: usize) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(
+        server: SocketAddr,
+        fleet: &Fleet,
+        connections: usize,
+    ) -> anyhow::Result<Self> {
         let mut clients = Vec::with_capacity(connections);
         for client in 0..connections {
             // No device speaks over two connections.
@@ -65,12 +69,9 @@ impl Load {
         Ok((answered, began.elapsed()))
     }
 
-    /// Sends requests one after the other.
-    pub(crate) async fn one_by_one(&mut self, kind: Kind, count: u64) -> anyhow::Result<()> {
-        for _ in 0..count {
-            self.clients[0].send(kind).await?;
-        }
-        Ok(())
+    /// Sends one request.
+    pub(crate) async fn one(&mut self, kind: Kind) -> anyhow::Result<()> {
+        self.clients[0].send(kind).await
     }
 }
 

@@ -12,6 +12,7 @@ mod fleet;
 mod load;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,8 +24,8 @@ use load::Load;
 
 /// Starts whose time is taken; the first of all fills the cache and does not count.
 const STARTS: usize = 5;
-/// Requests over which operations are counted.
-const COUNTED: u64 = 64;
+/// Requests whose operations are counted, each for itself. A few cost one more, of instances that are new.
+const COUNTED: usize = 65;
 
 /// Measures the requests that devices make all day, beside a do-nothing function.
 #[derive(Parser)]
@@ -46,63 +47,97 @@ struct Arguments {
     host: Option<std::path::PathBuf>,
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match start(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(data) = &arguments.host {
         return child::run(data);
     }
     // One thread is more than enough to keep the host busy.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(measure(&arguments))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(measure(arguments))
 }
 
 async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     let data = tempfile::tempdir().context("a folder for the host's data")?;
-    let (mut host, startup) = start(data.path())?;
+    let (mut host, startup) = start_host(data.path())?;
     println!("startup_ms: {:.0}", startup.as_secs_f64() * 1000.0);
     println!("resident_mib: {:.1}", host.resident_mib()?);
 
     let fleet = Fleet::create(host.http(), arguments.devices).await?;
     let mut load = Load::connect(host.http(), &fleet, arguments.connections).await?;
-    for (figure, kind) in [("kv_ops_progress", Kind::Progress), ("kv_ops_version_report", Kind::VersionReport)] {
-        // The first request of an instance has to learn the fleet's shape, and is not what is looked at.
-        load.one_by_one(kind, COUNTED).await?;
-        let before = host.operations()?;
-        load.one_by_one(kind, COUNTED).await?;
-        let each = (host.operations()? - before) as f64 / COUNTED as f64;
-        println!("{figure}: {each:.2}");
+    for (figure, kind) in
+        [("kv_ops_progress", Kind::Progress), ("kv_ops_version_report", Kind::VersionReport)]
+    {
+        let mut each = Vec::new();
+        for _ in 0..COUNTED {
+            let before = host.operations()?;
+            load.one(kind).await?;
+            each.push((host.operations()? - before) as f64);
+        }
+        println!("{figure}: {}", median(each));
     }
 
     let round = Duration::from_millis(arguments.round_ms);
-    let mut rates = [Vec::new(), Vec::new(), Vec::new()];
-    let (mut reports, mut operations) = (0, 0);
+    let mut figures: [Figures; 3] = Default::default();
     // The first turn warms up.
     for turn in 0..=arguments.rounds {
-        for (kind, rates) in Kind::ALL.into_iter().zip(&mut rates) {
-            let before = host.operations()?;
+        for (kind, figures) in Kind::ALL.into_iter().zip(&mut figures) {
+            let (operations, busy) = (host.operations()?, host.busy()?);
             let (requests, took) = load.round(kind, round).await?;
             if turn > 0 {
-                rates.push(requests as f64 / took.as_secs_f64());
-                if kind == Kind::Progress {
-                    reports += requests;
-                    operations += host.operations()? - before;
-                }
+                figures.rates.push(requests as f64 / took.as_secs_f64());
+                figures.requests += requests;
+                figures.operations += host.operations()? - operations;
+                figures.busy += host.busy()? - busy;
             }
         }
     }
-    let [noop, progress, version] = &rates;
-    let ratios = |of: &[f64]| median(of.iter().zip(noop).map(|(rate, noop)| rate / noop).collect());
-    println!("noop_rps: {:.0}", median(noop.clone()));
-    println!("progress_rps: {:.0}", median(progress.clone()));
-    println!("version_report_rps: {:.0}", median(version.clone()));
-    println!("progress_vs_noop: {:.2}", ratios(progress));
-    println!("version_report_vs_noop: {:.2}", ratios(version));
-    println!("kv_ops_progress_under_load: {:.2}", operations as f64 / reports as f64);
+    let [noop, progress, version] = &figures;
+    println!("noop_rps: {:.0}", median(noop.rates.clone()));
+    println!("progress_rps: {:.0}", median(progress.rates.clone()));
+    println!("version_report_rps: {:.0}", median(version.rates.clone()));
+    println!("progress_vs_noop: {:.2}", progress.ratio_to(noop));
+    println!("version_report_vs_noop: {:.2}", version.ratio_to(noop));
+    println!("noop_cpu_us: {:.0}", noop.busy_us());
+    println!("progress_cpu_us: {:.0}", progress.busy_us());
+    println!("version_report_cpu_us: {:.0}", version.busy_us());
+    println!("kv_ops_progress_under_load: {:.2}", progress.operations as f64 / progress.requests as f64);
     println!("resident_after_mib: {:.1}", host.resident_mib()?);
     Ok(())
 }
 
+/// What is known of one kind of request.
+#[derive(Default)]
+struct Figures {
+    /// Requests per second, of each round.
+    rates: Vec<f64>,
+    requests: u64,
+    operations: u64,
+    busy: Duration,
+}
+
+impl Figures {
+    /// Compares rounds that were run one right after the other.
+    fn ratio_to(&self, other: &Self) -> f64 {
+        median(self.rates.iter().zip(&other.rates).map(|(this, other)| this / other).collect())
+    }
+
+    /// Processor time of the host for one request.
+    fn busy_us(&self) -> f64 {
+        self.busy.as_secs_f64() * 1e6 / self.requests as f64
+    }
+}
+
 /// Starts the host several times and returns the last one running, and the median of the times to be ready.
-fn start(data: &Path) -> anyhow::Result<(Child, Duration)> {
+fn start_host(data: &Path) -> anyhow::Result<(Child, Duration)> {
     drop(Child::start(data)?);
     let mut times = Vec::new();
     for _ in 1..STARTS {

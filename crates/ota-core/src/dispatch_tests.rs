@@ -2,7 +2,7 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::*;
-use crate::batch::{BatchKind, BatchStatus, CancelOptions, TargetSelection};
+use crate::batch::{BatchKind, BatchStatus, Cancel, CancelOptions, TargetSelection};
 use crate::device::{DeviceSecret, Session};
 use crate::ids::{BatchId, ModuleName, PackageId, ProductKey, Version};
 use crate::package::PackageKind;
@@ -133,8 +133,8 @@ fn r93_pushes_go_as_far_as_the_tokens() {
 
 #[test]
 fn r93_ends_need_no_tokens() {
-    let canceled = Batch { cancel: Some(CancelOptions { queued: true, ..Default::default() }), ..batch() };
-    let mut plan = planned(&canceled, &[device("lamp", task(TaskStatus::Queued))]);
+    let batch = Batch { cancel: canceled(CancelOptions { queued: true, ..Default::default() }), ..batch() };
+    let mut plan = planned(&batch, &[device("lamp", task(TaskStatus::Queued))]);
     plan.limit_pushes(0);
     assert_eq!(plan.end.len(), 1);
 }
@@ -217,6 +217,10 @@ fn r54_a_device_that_never_reported_is_upgraded_from_whatever_it_runs() {
     assert_eq!(pushed(&planned(&batch(), &[silent])), ["lamp"]);
 }
 
+fn canceled(options: CancelOptions) -> Option<Cancel> {
+    Some(Cancel::default().with(options, NOW))
+}
+
 #[test]
 fn r151_a_cancel_ends_the_tasks_of_its_own_status_only() {
     let options = [
@@ -225,9 +229,9 @@ fn r151_a_cancel_ends_the_tasks_of_its_own_status_only() {
         (TaskStatus::InProgress, CancelOptions { in_progress: true, ..Default::default() }),
     ];
     for (chosen, cancel) in options {
-        let canceled = Batch { cancel: Some(cancel), ..batch() };
+        let batch = Batch { cancel: canceled(cancel), ..batch() };
         for (status, _) in options {
-            let plan = planned(&canceled, &[device("lamp", task(status))]);
+            let plan = planned(&batch, &[device("lamp", task(status))]);
             let ends = plan.end.iter().any(|(_, event)| *event == TaskEvent::CanceledByUser);
             assert_eq!(ends, status == chosen, "{status:?} {cancel:?}");
         }
@@ -236,30 +240,48 @@ fn r151_a_cancel_ends_the_tasks_of_its_own_status_only() {
 
 #[test]
 fn r144_a_cancel_of_everything_ends_every_active_task_and_r155_no_ended_one() {
-    let all = CancelOptions { queued: true, notified: true, in_progress: true };
+    let all = Cancel::default().with(CancelOptions { queued: true, notified: true, in_progress: true }, NOW);
     for status in TaskStatus::ALL {
-        assert_eq!(all.covers(status), !status.is_terminal(), "{status:?}");
+        assert_eq!(all.covers(&task(status)), !status.is_terminal(), "{status:?}");
     }
 }
 
 #[test]
 fn r152_canceling_the_queued_cancels_the_unconfirmed_too() {
-    assert!(CancelOptions { queued: true, ..Default::default() }.covers(TaskStatus::Unconfirmed));
-    let others = CancelOptions { queued: false, notified: true, in_progress: true };
-    assert!(!others.covers(TaskStatus::Unconfirmed));
+    let covered = |options| Cancel::default().with(options, NOW).covers(&task(TaskStatus::Unconfirmed));
+    assert!(covered(CancelOptions { queued: true, ..Default::default() }));
+    assert!(!covered(CancelOptions { queued: false, notified: true, in_progress: true }));
 }
 
 #[test]
 fn r147_a_cancel_that_names_nothing_cancels_nothing() {
     assert!(CancelOptions::default().is_empty());
-    assert!(TaskStatus::ALL.into_iter().all(|status| !CancelOptions::default().covers(status)));
+    assert!(TaskStatus::ALL.into_iter().all(|status| !Cancel::default().covers(&task(status))));
 }
 
 #[test]
 fn a_second_cancel_adds_to_the_first() {
     let queued = CancelOptions { queued: true, ..Default::default() };
     let notified = CancelOptions { notified: true, ..Default::default() };
-    assert_eq!(queued.union(notified), CancelOptions { queued: true, notified: true, in_progress: false });
+    let later = NOW.plus_ms(1);
+    let both = Cancel::default().with(queued, NOW).with(notified, later);
+    assert_eq!(both, Cancel { queued: Some(NOW), notified: Some(later), in_progress: None });
+}
+
+#[test]
+fn r151_what_was_told_or_has_begun_after_the_cancel_goes_on() {
+    let all = Cancel::default().with(CancelOptions { queued: false, notified: true, in_progress: true }, NOW);
+    let begun_only = Cancel::default().with(CancelOptions { in_progress: true, ..Default::default() }, NOW);
+    for (at, covered) in [(NOW, true), (NOW.plus_ms(1), false)] {
+        let told = Task { notified_at: Some(at), ..task(TaskStatus::Notified) };
+        let begun =
+            Task { notified_at: Some(NOW), first_progress_at: Some(at), ..task(TaskStatus::InProgress) };
+        assert_eq!((all.covers(&told), begun_only.covers(&begun)), (covered, covered));
+        assert!(all.covers(&begun), "it was told before, and those who were told are canceled as well");
+    }
+    // A second push, or an attempt that failed, does not make it another task.
+    let again = Task { notified_at: Some(NOW), updated_at: NOW.plus_ms(1), ..task(TaskStatus::Notified) };
+    assert!(all.covers(&again));
 }
 
 #[test]
@@ -284,7 +306,7 @@ fn r126_a_retry_that_is_due_after_the_time_is_up_is_not_made() {
 
 #[test]
 fn a_cancel_comes_before_a_timeout() {
-    let cancel = Some(CancelOptions { in_progress: true, ..Default::default() });
+    let cancel = canceled(CancelOptions { in_progress: true, ..Default::default() });
     let begun = Task { first_progress_at: Some(Timestamp(0)), ..task(TaskStatus::InProgress) };
     let plan = planned(&Batch { cancel, ..batch() }, &[device("lamp", begun)]);
     assert_eq!(plan.end[0].1, TaskEvent::CanceledByUser);
@@ -292,7 +314,7 @@ fn a_cancel_comes_before_a_timeout() {
 
 #[test]
 fn the_plan_tells_the_event_of_each_device() {
-    let cancel = Some(CancelOptions { notified: true, ..Default::default() });
+    let cancel = canceled(CancelOptions { notified: true, ..Default::default() });
     let devices = [device("wait", task(TaskStatus::Queued)), device("told", task(TaskStatus::Notified))];
     let plan = planned(&Batch { cancel, ..batch() }, &devices);
     let event = |name| plan.event_for(&DeviceName::new(name).unwrap());

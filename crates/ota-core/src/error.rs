@@ -125,7 +125,9 @@ impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => write!(f, "this field is required"),
-            Self::Length { len, min, max } if min == max => write!(f, "has {len} characters, must have {min}"),
+            Self::Length { len, min, max } if min == max => {
+                write!(f, "has {len} characters, must have {min}")
+            }
             Self::Length { len, min, max } => write!(f, "has {len} characters, must have {min} to {max}"),
             Self::Charset { allowed } => write!(f, "may contain only {allowed}"),
             Self::Range { min, max } => write!(f, "must be from {min} to {max}"),

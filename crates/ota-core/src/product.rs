@@ -85,7 +85,9 @@ impl fmt::Display for ProductError {
         match self {
             Self::TooManyProducts => write!(f, "the account already has {} products", limits::PRODUCTS_MAX),
             Self::NameTaken { name } => write!(f, "another product is named {name}"),
-            Self::ModuleExists { name } => write!(f, "the product already has a module {name} (case is ignored)"),
+            Self::ModuleExists { name } => {
+                write!(f, "the product already has a module {name} (case is ignored)")
+            }
             Self::ModuleReserved => write!(f, "the module `default` is the whole device; it always exists"),
             Self::TooManyModules => {
                 write!(f, "the product already has {} custom modules", limits::MODULES_PER_PRODUCT_MAX)
@@ -174,9 +176,12 @@ pub fn check_module(
     }
     faults.take("/description", check_len(description, 0, limits::DESCRIPTION_LEN_MAX));
     match (name, faults.into_result()) {
-        (Some(name), Ok(())) => {
-            Ok(Module { name, alias: alias.map(Into::into), description: description.into(), created_at: now })
-        }
+        (Some(name), Ok(())) => Ok(Module {
+            name,
+            alias: alias.map(Into::into),
+            description: description.into(),
+            created_at: now,
+        }),
         (_, Err(faults)) => Err(faults),
         (None, Ok(())) => Err(Faults::new()),
     }
@@ -221,7 +226,8 @@ mod tests {
 
     #[test]
     fn r5_an_alias_has_4_to_64_plain_characters() {
-        for (alias, good) in [("abc", false), ("abcd", true), (&*"a".repeat(64), true), (&*"a".repeat(65), false)]
+        for (alias, good) in
+            [("abc", false), ("abcd", true), (&*"a".repeat(64), true), (&*"a".repeat(65), false)]
         {
             assert_eq!(check_module("mcu", Some(alias), "", NOW).is_ok(), good, "{alias}");
         }

@@ -36,7 +36,8 @@ pub fn identify(
         return Ok(Identity { id: random, fingerprint, may_exist: false });
     };
     let key = key.as_bytes();
-    if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_LEN_MAX || !key.iter().all(u8::is_ascii_graphic) {
+    if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_LEN_MAX || !key.iter().all(u8::is_ascii_graphic)
+    {
         let mut faults = Faults::new();
         let expected = "1 to 128 visible ASCII characters";
         faults.add("header:Idempotency-Key", &ValueError::Malformed { expected });

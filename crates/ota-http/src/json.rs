@@ -39,10 +39,7 @@ impl Document {
     ///
     /// # Errors
     /// The faults of types and unknown fields. `read` gets a place to add its own.
-    pub fn read<'a, T>(
-        &'a self,
-        read: impl FnOnce(&mut Fields<'a>, &mut Faults) -> T,
-    ) -> (T, Faults) {
+    pub fn read<'a, T>(&'a self, read: impl FnOnce(&mut Fields<'a>, &mut Faults) -> T) -> (T, Faults) {
         let mut faults = Faults::new();
         let mut fields = Fields { map: &self.root, prefix: String::new(), known: Vec::new() };
         let answer = read(&mut fields, &mut faults);
@@ -193,7 +190,8 @@ mod tests {
 
     #[test]
     fn every_wrong_type_and_unknown_field_is_found() {
-        let bad = r#"{"name":1,"minutes":70000,"retry":{"count":-1,"x":1},"tags":[{"key":"k"},{"key":2}],"a/b":1}"#;
+        let bad =
+            r#"{"name":1,"minutes":70000,"retry":{"count":-1,"x":1},"tags":[{"key":"k"},{"key":2}],"a/b":1}"#;
         let expected = ["/name", "/minutes", "/retry/count", "/retry/x", "/tags/1/key", "/a~1b"];
         assert_eq!(faults_of(bad), expected);
     }

@@ -112,7 +112,8 @@ impl Problem {
             eprintln!("{instance} {}: {log}", self.code);
         }
         let faults = &self.faults.0;
-        let errors = faults.iter().map(|f| WireFault { pointer: &f.pointer, code: f.code, detail: &f.detail });
+        let errors =
+            faults.iter().map(|f| WireFault { pointer: &f.pointer, code: f.code, detail: &f.detail });
         let wire = Wire {
             r#type: format!("{TYPE_BASE}{}", self.code),
             title: self.title(),
@@ -153,7 +154,12 @@ impl From<Faults> for Problem {
     fn from(faults: Faults) -> Self {
         // One fault speaks for itself; several are a request that breaks rules.
         match faults.0.as_slice() {
-            [only] => Self { code: only.code, detail: format!("{}: {}", only.pointer, only.detail), faults, log: None },
+            [only] => Self {
+                code: only.code,
+                detail: format!("{}: {}", only.pointer, only.detail),
+                faults,
+                log: None,
+            },
             all => {
                 let detail = format!("{} fields of the request are wrong", all.len());
                 Self { code: "request.invalid", detail, faults, log: None }

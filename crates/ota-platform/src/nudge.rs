@@ -14,7 +14,8 @@ pub fn batch(platform: &impl Platform, id: BatchId) {
 /// Asks for a look at one device, after the answer is given.
 pub fn device(platform: &impl Platform, device: &DeviceRef) {
     // Keys and names hold no character that JSON would escape.
-    let body = format!(r#"{{"product_key":"{}","device_name":"{}"}}"#, device.product_key, device.device_name);
+    let body =
+        format!(r#"{{"product_key":"{}","device_name":"{}"}}"#, device.product_key, device.device_name);
     send(platform, "/internal/dispatch/device", body);
 }
 

@@ -134,8 +134,9 @@ impl Platform for SpinPlatform {
         // Every instance needs a client id of its own, or the broker would close one connection for the other.
         let id: String = self.random().iter().map(|byte| format!("{byte:02x}")).collect();
         let address = format!("{}?client_id=overair-{id}", broker.address);
-        let connection =
-            Connection::open(&address, &broker.username, &broker.password, KEEP_ALIVE_SECONDS).await.map_err(why)?;
+        let connection = Connection::open(&address, &broker.username, &broker.password, KEEP_ALIVE_SECONDS)
+            .await
+            .map_err(why)?;
         for (sent, message) in messages.iter().enumerate() {
             let taken = connection.publish(&message.topic, message.payload.clone(), Qos::AtLeastOnce).await;
             if let Err(error) = taken {
@@ -153,7 +154,9 @@ impl Platform for SpinPlatform {
             .body(FullBody::new(bytes::Bytes::from(body)))
             .map_err(|error| PlatformError::Fetch(error.to_string()))?;
         let answer = spin_sdk::http::send(request).await;
-        answer.map(|answer| answer.status().as_u16()).map_err(|error| PlatformError::Fetch(format!("{error:?}")))
+        answer
+            .map(|answer| answer.status().as_u16())
+            .map_err(|error| PlatformError::Fetch(format!("{error:?}")))
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {

@@ -466,8 +466,10 @@ pub async fn expand(
     shards_max: u32,
     now: Timestamp,
 ) -> Result<Expansion, StoreError> {
-    let Some(stored) = get(kv, id).await? else { return Ok(Expansion { done: true, ..Expansion::default() }) };
-    let canceled = stored.batch.cancel.is_some_and(|cancel| cancel.queued);
+    let Some(stored) = get(kv, id).await? else {
+        return Ok(Expansion { done: true, ..Expansion::default() });
+    };
+    let canceled = stored.batch.cancel.is_some_and(|cancel| cancel.queued.is_some());
     if stored.expanded || stored.batch.status.is_terminal() {
         return Ok(Expansion { done: true, ..Expansion::default() });
     }
@@ -480,7 +482,11 @@ pub async fn expand(
         let visits = visits(&stored.batch, shape.shards);
         // Named devices have no lasting cursor: their shards' numbers change when the fleet grows.
         let from = if walks { cursor as usize } else { 0 };
-        let to = if walks { visits.len().min(from + (shards_max - expansion.visited) as usize) } else { visits.len() };
+        let to = if walks {
+            visits.len().min(from + (shards_max - expansion.visited) as usize)
+        } else {
+            visits.len()
+        };
         for visit in visits.get(from..to).unwrap_or_default() {
             expansion.made += expand_shard(kv, &stored.batch, visit.shard, &open, now).await?;
             expansion.visited += 1;

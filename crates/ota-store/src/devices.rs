@@ -54,8 +54,12 @@ pub async fn update<T>(
     now: Timestamp,
     mut decide: impl FnMut(&mut Device, Option<&Brief>) -> (bool, T),
 ) -> Result<Option<T>, StoreError> {
-    let found =
-        shards::update_for(kv, &device.product_key, &device.device_name, now, |shard, _| -> Result<_, Corrupt> {
+    let found = shards::update_for(
+        kv,
+        &device.product_key,
+        &device.device_name,
+        now,
+        |shard, _| -> Result<_, Corrupt> {
             let Some(mut found) = shard.get(&device.device_name)? else { return Ok(Change::Keep(None)) };
             let brief = found.task.as_ref().and_then(|task| shard.brief(task.batch_id));
             let (changed, answer) = decide(&mut found, brief);
@@ -64,7 +68,8 @@ pub async fn update<T>(
             }
             shard.put(found);
             Ok(Change::Put((), Some(answer)))
-        });
+        },
+    );
     Ok(found.await?.flatten())
 }
 

@@ -70,7 +70,9 @@ pub async fn read(
     limit: usize,
 ) -> Result<(Vec<[u8; 16]>, Option<LogCursor>), StoreError> {
     let Some(head) = load::<LogHead>(kv, key).await? else { return Ok((Vec::new(), None)) };
-    let mut at = cursor.unwrap_or(LogCursor { page: head.sealed, left: head.tail.len() as u32 });
+    let newest = LogCursor { page: head.sealed, left: head.tail.len() as u32 };
+    // A cursor that no walk has led to begins at the newest.
+    let mut at = cursor.filter(|cursor| cursor.page <= head.sealed).unwrap_or(newest);
     let mut ids = Vec::new();
     loop {
         let page = if at.page == head.sealed {
@@ -88,7 +90,7 @@ pub async fn read(
         if at.page == 0 {
             return Ok((ids, None));
         }
-        at = LogCursor { page: at.page.min(head.sealed) - 1, left: PAGE_LEN as u32 };
+        at = LogCursor { page: at.page - 1, left: PAGE_LEN as u32 };
         if ids.len() >= limit {
             return Ok((ids, Some(at)));
         }
@@ -126,6 +128,16 @@ mod tests {
             }
         }
         assert_eq!(seen, (0..count).rev().map(id).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_cursor_that_no_walk_has_led_to_ends_as_well() {
+        let kv = MemoryKv::new();
+        block_on(append(&kv, "x", id(1), Timestamp(1))).unwrap();
+        for (page, left) in [(0, 0), (0, u32::MAX), (1, 5), (u32::MAX, u32::MAX)] {
+            let (ids, next) = block_on(read(&kv, "x", Some(LogCursor { page, left }), 10)).unwrap();
+            assert!(ids.len() <= 1 && next.is_none(), "{page}.{left}");
+        }
     }
 
     #[test]

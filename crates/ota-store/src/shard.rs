@@ -358,11 +358,8 @@ mod tests {
         let hashes: Vec<u64> = (0..2_000).map(|n| hash(&device(n).name)).collect();
         for shards in 1..70 {
             let to = shards;
-            let from: std::collections::BTreeSet<u32> = hashes
-                .iter()
-                .filter(|h| locate(**h, shards + 1) == to)
-                .map(|h| locate(*h, shards))
-                .collect();
+            let from: std::collections::BTreeSet<u32> =
+                hashes.iter().filter(|h| locate(**h, shards + 1) == to).map(|h| locate(*h, shards)).collect();
             assert!(from.len() <= 1, "shard {to} comes from {from:?}");
             for h in &hashes {
                 let at = locate(*h, shards);

@@ -79,11 +79,7 @@ pub async fn create_fleet(kv: &impl Kv, product: &ProductKey) -> Result<(), Stor
 ///
 /// # Errors
 /// The store's.
-pub async fn load_shard(
-    kv: &impl Kv,
-    product: &ProductKey,
-    shard: u32,
-) -> Result<Option<Shard>, StoreError> {
+pub async fn load_shard(kv: &impl Kv, product: &ProductKey, shard: u32) -> Result<Option<Shard>, StoreError> {
     load(kv, &keys::shard(product, shard)).await
 }
 
@@ -245,12 +241,7 @@ pub async fn split(kv: &impl Kv, product: &ProductKey, now: Timestamp) -> Result
 
 /// Does the steps of a split that has begun; each may have been done by somebody else already, and is then left alone.
 /// The devices that move are in the old shard's value until they are in the new one's, so a crash loses none.
-async fn finish_split(
-    kv: &impl Kv,
-    product: &ProductKey,
-    to: u32,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+async fn finish_split(kv: &impl Kv, product: &ProductKey, to: u32, now: Timestamp) -> Result<(), StoreError> {
     let modulus = modulus(to, to + 1);
     let from = to % (modulus / 2).max(1);
     let new = update_shard(kv, product, from, now, |shard| {

@@ -10,12 +10,8 @@ const NOW: Timestamp = Timestamp(1_000_000);
 
 fn product(kv: &MemoryKv, n: u8) -> ProductKey {
     let key = ProductKey::from_random([n; 16]);
-    let product = Product {
-        key: key.clone(),
-        name: format!("product {n}"),
-        modules: Vec::new(),
-        created_at: NOW,
-    };
+    let product =
+        Product { key: key.clone(), name: format!("product {n}"), modules: Vec::new(), created_at: NOW };
     block_on(crate::products::create(kv, product, NOW)).unwrap().unwrap();
     key
 }
@@ -99,7 +95,8 @@ fn a_crash_at_any_operation_of_a_split_loses_no_device_and_the_next_writer_finis
                     let mut told = Err(StoreError::Contention { key: String::new() });
                     for wait in 0..4 {
                         let now = later.plus_ms(wait * (claim::GRACE_MS + 1));
-                        told = block_on(devices::update(&kv, &device, now, |found, _| (found.spoke(now), ())));
+                        told =
+                            block_on(devices::update(&kv, &device, now, |found, _| (found.spoke(now), ())));
                         if told.is_ok() {
                             break;
                         }

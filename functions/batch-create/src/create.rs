@@ -86,7 +86,8 @@ where
     let new = json::join(reading, NewBatch::check(&fields, &package))?;
     let stored = StoredBatch::new(batch(&package, id, new, now), identity.fingerprint);
     targets::check(kv, &stored.batch, "/target", now).await?.map_err(Problem::from)?;
-    let too_many = || Problem::new("batch.too-many", format!("{} batches have not ended", work::OPEN_BATCHES_MAX));
+    let too_many =
+        || Problem::new("batch.too-many", format!("{} batches have not ended", work::OPEN_BATCHES_MAX));
     batches::create(kv, &stored, now).await?.ok_or_else(too_many)?;
     batches::expand(kv, id, EXPAND_SHARDS_MAX, now).await?;
     nudge::batch(platform, id);
@@ -143,15 +144,14 @@ where
     if options.is_empty() {
         return Err(Problem::of(&BatchError::CancelNothing));
     }
-    let canceled = batches::change(platform.kv(), id, platform.now(), |stored| {
+    let now = platform.now();
+    let canceled = batches::change(platform.kv(), id, now, |stored| {
         let batch = &mut stored.batch;
         if batch.status.is_terminal() {
             return (false, Err(BatchError::Ended { status: batch.status.as_str() }));
         }
-        let all = batch.cancel.unwrap_or_default().union(options);
-        let changed = batch.cancel != Some(all);
-        batch.cancel = Some(all);
-        (changed, Ok(stored.clone()))
+        batch.cancel = Some(batch.cancel.unwrap_or_default().with(options, now));
+        (true, Ok(stored.clone()))
     });
     match canceled.await?.ok_or_else(|| Problem::not_found("batch"))? {
         Ok(stored) => {

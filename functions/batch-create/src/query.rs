@@ -87,7 +87,8 @@ pub(crate) async fn tasks<P: Platform, B>(
     let status = status.transpose()?;
     let stored = find(platform, id).await?;
     let kv = platform.kv();
-    let shape = shards::shape(kv, &stored.batch.product_key).await?.ok_or_else(|| Problem::not_found("product"))?;
+    let shape =
+        shards::shape(kv, &stored.batch.product_key).await?.ok_or_else(|| Problem::not_found("product"))?;
     let visits = visits(&stored.batch, shape.shards);
     let (mut at, mut after) = cursor.unwrap_or_default();
     let last = visits.len().min(at.saturating_add(PAGE_SHARDS_MAX));
@@ -95,7 +96,8 @@ pub(crate) async fn tasks<P: Platform, B>(
     while at < last && items.len() < limit {
         let found = batches::look(kv, &stored.batch, visits[at], shape.shards).await?;
         let wanted = found.tasks().into_iter().filter(|listed| {
-            listed.device_name.as_str() > after.as_str() && status.is_none_or(|status| listed.task.status == status)
+            listed.device_name.as_str() > after.as_str()
+                && status.is_none_or(|status| listed.task.status == status)
         });
         for listed in wanted {
             if items.len() >= limit {

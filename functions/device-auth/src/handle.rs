@@ -35,7 +35,8 @@ where
 {
     let mut request = Request::new(request)?;
     require_bearer(&request.headers, &ota_http::variable(platform.variable("internal_token").await)?)?;
-    if (&request.method, request.path().as_slice()) != (&Method::POST, &["internal", "device-auth", "login"]) {
+    if (&request.method, request.path().as_slice()) != (&Method::POST, &["internal", "device-auth", "login"])
+    {
         return Err(Problem::no_route());
     }
     let document = request.json().await?;

@@ -84,7 +84,8 @@ pub(crate) async fn ended<P: Platform>(platform: &P, stored: &StoredBatch) -> Re
         let counts = &stored.counts;
         let all_succeeded = counts.total() > 0 && counts.succeeded == counts.total();
         let event = VerificationEvent::Ended { all_succeeded };
-        if let Some(Err(refused)) = packages::verification(kv, batch.package_id, batch.id, event, now).await? {
+        if let Some(Err(refused)) = packages::verification(kv, batch.package_id, batch.id, event, now).await?
+        {
             platform.log(&format!("package {}: {refused}", batch.package_id));
         }
     }

@@ -61,8 +61,9 @@ where
         }
         (&Method::POST, ["internal", "dispatch", "device"]) => {
             let document = request.json().await?;
-            let ((key, name), reading) = document
-                .read(|fields, faults| (fields.text("product_key", faults), fields.text("device_name", faults)));
+            let ((key, name), reading) = document.read(|fields, faults| {
+                (fields.text("product_key", faults), fields.text("device_name", faults))
+            });
             let mut rules = Faults::new();
             let missing = ValueError::Missing;
             let key = rules.take("/product_key", key.ok_or(missing.clone()).and_then(ProductKey::new));

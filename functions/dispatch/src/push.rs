@@ -3,11 +3,11 @@
 //! Each step is stored before the next begins. A process that dies in between leaves tokens unused, or a push that is
 //! noted and not sent, which a later tick finds by its age and makes again. Publishing twice does no harm.
 
+use ota_core::batch::Batch;
 use ota_core::device::Device;
 use ota_core::device::push::{Topics, UpgradeNotice, render_push};
 use ota_core::dispatch::push_is_due;
 use ota_core::download;
-use ota_core::batch::Batch;
 use ota_core::ids::DeviceRef;
 use ota_core::limits;
 use ota_core::task::TaskEvent;

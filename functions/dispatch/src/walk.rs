@@ -104,12 +104,7 @@ async fn visit<P: Platform>(
 }
 
 /// Ends the tasks of one shard whose end is due.
-async fn end<P: Platform>(
-    platform: &P,
-    batch: &Batch,
-    shard: u32,
-    now: Timestamp,
-) -> Result<u32, Problem> {
+async fn end<P: Platform>(platform: &P, batch: &Batch, shard: u32, now: Timestamp) -> Result<u32, Problem> {
     let ended = change_tasks(platform, batch, shard, now, |plan, device| {
         plan.end.iter().find(|(name, _)| *name == device.name).map(|(_, event)| event.clone())
     });

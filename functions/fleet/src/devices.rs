@@ -127,7 +127,8 @@ fn check(
     for (index, (name, secret)) in listed.iter().enumerate() {
         let pointer = format!("/devices/{index}/name");
         let name = faults.take(&pointer, name.ok_or(ValueError::Missing).and_then(DeviceName::new));
-        let secret = secret.map(|text| faults.take(&format!("/devices/{index}/secret"), DeviceSecret::new(text)));
+        let secret =
+            secret.map(|text| faults.take(&format!("/devices/{index}/secret"), DeviceSecret::new(text)));
         let Some(name) = name else { continue };
         if !names.insert(name.clone()) {
             faults.add(&pointer, &ValueError::Duplicate { item: name.to_string() });
@@ -185,16 +186,14 @@ pub(crate) async fn remove<P: Platform>(platform: &P, device: &DeviceRef) -> Res
     let (kv, now) = (platform.kv(), platform.now());
     let unknown = || Problem::not_found("device");
     devices::update(kv, device, now, |found, brief| {
-        let ended = brief.is_some_and(|brief| {
-            found.apply(brief.batch_id, &TaskEvent::DeviceDeleted, &brief.policy, now)
-        });
+        let ended = brief
+            .is_some_and(|brief| found.apply(brief.batch_id, &TaskEvent::DeviceDeleted, &brief.policy, now));
         (ended, ())
     })
     .await?
     .ok_or_else(unknown)?;
-    let (shard, _) = shards::load_for(kv, &device.product_key, &device.device_name, now)
-        .await?
-        .ok_or_else(unknown)?;
+    let (shard, _) =
+        shards::load_for(kv, &device.product_key, &device.device_name, now).await?.ok_or_else(unknown)?;
     batches::record_shard(kv, &device.product_key, shard, now).await?;
     devices::remove(kv, device, now).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))

@@ -61,8 +61,7 @@ where
     let mut rules = Faults::new();
     rules.take("/name", name.ok_or(ValueError::Missing).and_then(check_product_name));
     json::join(reading, rules.into_result())?;
-    let identity =
-        idempotency::identify(&request.headers, "product", document.bytes(), platform.random())?;
+    let identity = idempotency::identify(&request.headers, "product", document.bytes(), platform.random())?;
     check_store(platform).await?;
     let now = platform.now();
     let product = Product {
@@ -142,7 +141,8 @@ where
     let now = platform.now();
     let checked = check_module(name.unwrap_or_default(), alias, description.unwrap_or_default(), now);
     let module = json::join(reading, checked)?;
-    let made = products::change(platform.kv(), key, now, |product| product.add_module(module.clone())).await?;
+    let made =
+        products::change(platform.kv(), key, now, |product| product.add_module(module.clone())).await?;
     match made.ok_or_else(|| Problem::not_found("product"))? {
         Ok(()) => Ok(respond::json(StatusCode::CREATED, &ModuleJson::from(&module))),
         Err(refused) => Err(Problem::of(&refused)),

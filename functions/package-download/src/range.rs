@@ -72,7 +72,9 @@ mod tests {
 
     #[test]
     fn what_is_no_single_byte_range_is_ignored() {
-        for header in ["bytes=", "bytes=-", "bytes=5-2", "bytes=a-b", "items=0-1", "bytes=0-1,5-6", "bytes=+1-2"] {
+        for header in
+            ["bytes=", "bytes=-", "bytes=5-2", "bytes=a-b", "items=0-1", "bytes=0-1,5-6", "bytes=+1-2"]
+        {
             assert_eq!(wanted(Some(header), 100), Whole, "{header}");
         }
         assert_eq!(wanted(None, 100), Whole);

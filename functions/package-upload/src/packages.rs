@@ -115,8 +115,7 @@ where
         };
         (fields, file)
     });
-    let identity =
-        idempotency::identify(&request.headers, "package", document.bytes(), platform.random())?;
+    let identity = idempotency::identify(&request.headers, "package", document.bytes(), platform.random())?;
     let (kv, now) = (platform.kv(), platform.now());
     if identity.may_exist
         && let Some(existing) = packages::get(kv, PackageId(identity.id)).await?
@@ -178,7 +177,8 @@ async fn make<P: Platform>(platform: &P, stored: &StoredPackage) -> Result<(), P
     // The upload is the operator's still: a request with another name may use it.
     if let Some(blob) = blobs::get(kv, stored.blob).await? {
         let (since, chunks_max) = (blob.created_at, blob.chunks());
-        work::add_upload(kv, work::OpenUpload { id: blob.id, since, chunks_max, taken_by: None }, now).await?;
+        work::add_upload(kv, work::OpenUpload { id: blob.id, since, chunks_max, taken_by: None }, now)
+            .await?;
     }
     Err(Problem::of(&refused))
 }
@@ -214,7 +214,10 @@ pub(crate) fn too_many_uploads() -> Problem {
 
 fn upload_unknown() -> Faults {
     let mut faults = Faults::new();
-    faults.add("/upload_id", &ValueError::Malformed { expected: "the id of an upload that is not a package yet" });
+    faults.add(
+        "/upload_id",
+        &ValueError::Malformed { expected: "the id of an upload that is not a package yet" },
+    );
     faults
 }
 

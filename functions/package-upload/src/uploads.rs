@@ -121,7 +121,10 @@ where
         }
     }
     if told.is_some_and(|told| told != size) {
-        return Err((chunks, Problem::new("request.body-cut", "the body is shorter than its Content-Length")));
+        return Err((
+            chunks,
+            Problem::new("request.body-cut", "the body is shorter than its Content-Length"),
+        ));
     }
     if size == 0 {
         return Err((chunks, Problem::of(&PackageError::EmptyFile)));

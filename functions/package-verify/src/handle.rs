@@ -58,7 +58,8 @@ where
     match method {
         Method::POST => start(platform, &mut request, id).await,
         Method::GET => {
-            let stored = packages::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("package"))?;
+            let stored =
+                packages::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("package"))?;
             answer(platform, StatusCode::OK, &stored.package).await
         }
         _ => Err(Problem::no_route()),
@@ -215,4 +216,3 @@ fn progress(counts: &TaskCounts) -> u32 {
     let ended = counts.total() - counts.active();
     (ended * 100).checked_div(counts.total()).unwrap_or(0)
 }
-

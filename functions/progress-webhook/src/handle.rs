@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use ota_core::device::message::{self, DeviceMessage, Step};
+use ota_core::device::message::{self, DeviceMessage, MessageError, Step};
 use ota_core::error::Coded;
 use ota_core::ids::DeviceRef;
 use ota_core::limits;
@@ -36,9 +36,17 @@ where
     if (&request.method, request.path().as_slice()) != (&Method::POST, &["internal", "device-messages"]) {
         return Err(Problem::no_route());
     }
-    let payload = body::read(&mut request.body, limits::DEVICE_MESSAGE_BYTES_MAX).await?;
+    let payload = body::read(&mut request.body, limits::DEVICE_MESSAGE_BYTES_MAX).await;
     let topic = request.query("topic").unwrap_or_default();
-    match message::parse(topic, &payload) {
+    let parsed = match payload {
+        Ok(payload) => message::parse(topic, &payload),
+        // No redelivery makes it shorter.
+        Err(problem) if problem.code == "request.too-large" => {
+            Err(MessageError::TooLarge { len: limits::DEVICE_MESSAGE_BYTES_MAX + 1 })
+        }
+        Err(problem) => return Err(problem),
+    };
+    match parsed {
         Ok((device, message)) => perform(platform, &device, message).await?,
         Err(error) => {
             let topic: String = topic.chars().take(128).collect();

@@ -21,20 +21,25 @@ struct Outcome {
     push_due: bool,
 }
 
-/// Changes a device by a report: `change` notes what it says and returns whether anything changed, and the event for the
-/// device's task, if it is about the task's module.
+/// The events that a report makes for a device's task, in order: that it has connected, and what it says of the task.
+type Events = [Option<TaskEvent>; 2];
+
+/// Changes a device by a report: `change` notes what it says and returns whether anything changed, and the events for
+/// the device's task.
 async fn update<P: Platform>(
     platform: &P,
     device: &DeviceRef,
-    mut change: impl FnMut(&mut Device, Option<&Brief>) -> (bool, Option<TaskEvent>),
+    mut change: impl FnMut(&mut Device, Option<&Brief>) -> (bool, Events),
 ) -> Result<(), Problem> {
     let (kv, now) = (platform.kv(), platform.now());
     let updated = devices::update(kv, device, now, |found, brief| {
         let brief = brief.cloned();
-        let (mut changed, event) = change(found, brief.as_ref());
+        let (mut changed, events) = change(found, brief.as_ref());
         let mut outcome = Outcome::default();
-        if let (Some(event), Some(brief)) = (event, brief) {
-            changed |= found.apply(brief.batch_id, &event, &brief.policy, now);
+        if let Some(brief) = brief {
+            for event in events.iter().flatten() {
+                changed |= found.apply(brief.batch_id, event, &brief.policy, now);
+            }
             if changed && found.task.is_none() {
                 outcome.ended = found.ended.last().cloned().map(|task| (brief, task));
             }
@@ -65,9 +70,11 @@ pub(crate) async fn version<P: Platform>(
 ) -> Result<(), Problem> {
     let now = platform.now();
     update(platform, device, |found, brief| {
-        let news = found.spoke(now) | (found.report_version(module, version, now) == VersionChange::Changed);
+        let connected = found.spoke(now);
+        let news = found.report_version(module, version, now) == VersionChange::Changed;
         let event = brief.filter(|brief| brief.module == *module);
-        (news, event.map(|_| TaskEvent::VersionReported { version: version.clone() }))
+        let event = event.map(|_| TaskEvent::VersionReported { version: version.clone() });
+        (connected || news, [connected.then_some(TaskEvent::Reconnected), event])
     })
     .await
 }
@@ -81,8 +88,9 @@ pub(crate) async fn progress<P: Platform>(
 ) -> Result<(), Problem> {
     let now = platform.now();
     update(platform, device, |found, brief| {
+        let connected = found.spoke(now);
         let event = brief.filter(|brief| brief.module == *module).map(|_| event.clone());
-        (found.spoke(now), event)
+        (connected, [connected.then_some(TaskEvent::Reconnected), event])
     })
     .await
 }
@@ -96,7 +104,7 @@ pub(crate) async fn online<P: Platform>(
     let now = platform.now();
     update(platform, device, |found, _| {
         let news = found.came_online(session, now);
-        (news, news.then_some(TaskEvent::Reconnected))
+        (news, [news.then_some(TaskEvent::Reconnected), None])
     })
     .await
 }
@@ -107,5 +115,5 @@ pub(crate) async fn offline<P: Platform>(
     device: &DeviceRef,
     session: &str,
 ) -> Result<(), Problem> {
-    update(platform, device, |found, _| (found.went_offline(session), None)).await
+    update(platform, device, |found, _| (found.went_offline(session), [None, None])).await
 }

@@ -27,7 +27,9 @@ mod entry {
     }
 
     async fn orders(request: spin_sdk::http::Request) -> Response {
-        let Ok(body) = request.into_body().collect().await else { return respond::empty(StatusCode::BAD_REQUEST) };
+        let Ok(body) = request.into_body().collect().await else {
+            return respond::empty(StatusCode::BAD_REQUEST);
+        };
         let Ok(orders) = serde_json::from_slice::<Vec<crate::Order>>(&body.to_bytes()) else {
             return respond::empty(StatusCode::UNPROCESSABLE_ENTITY);
         };

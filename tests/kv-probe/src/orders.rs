@@ -150,9 +150,7 @@ async fn carry_out_one<K: Kv>(
             update(kv, &key, Timestamp(now), |_: Option<Lines>| Change::Put(record.clone(), ())).await?;
             Outcome::Done
         }
-        Order::Lines { key } => {
-            Outcome::Lines { lines: load::<Lines>(kv, &key).await?.map(|lines| lines.0) }
-        }
+        Order::Lines { key } => Outcome::Lines { lines: load::<Lines>(kv, &key).await?.map(|lines| lines.0) },
     })
 }
 

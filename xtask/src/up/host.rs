@@ -74,7 +74,7 @@ impl Host {
 }
 
 fn command(workspace: &Workspace, arguments: &Arguments, data: &Path, variables: &Path) -> Command {
-    let mut host = Command::new(workspace.target.join("debug").join("ota-host"));
+    let mut host = Command::new(workspace.program("ota-host"));
     host.current_dir(&workspace.root)
         .args(["--from", "spin.toml", "--data-dir"])
         .arg(data)

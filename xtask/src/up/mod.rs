@@ -125,7 +125,7 @@ fn start_story(
     token: &str,
     report: &Path,
 ) -> anyhow::Result<Guarded> {
-    let mut story = Command::new(workspace.target.join("debug").join("ota-devices"));
+    let mut story = Command::new(workspace.program("ota-devices"));
     story
         .args(["story", "--base-url", &format!("http://{}", host.http), "--mqtt", &host.mqtt.to_string()])
         .args(["--devices", &arguments.devices.to_string(), "--seed", &arguments.seed.to_string()])

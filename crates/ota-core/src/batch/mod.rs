@@ -102,7 +102,7 @@ pub struct Batch {
     /// Where it stands.
     pub status: BatchStatus,
     /// Which tasks an operator has canceled; kept until the batch ends, because it is done shard by shard.
-    pub cancel: Option<CancelOptions>,
+    pub cancel: Option<Cancel>,
     /// When it was created: the target set is that of this moment (R76).
     pub created_at: Timestamp,
     /// When it began.
@@ -123,27 +123,50 @@ pub struct CancelOptions {
 }
 
 impl CancelOptions {
-    /// Tells whether a task of this status is canceled. Ended tasks never are (R155).
-    pub const fn covers(self, status: TaskStatus) -> bool {
-        match status {
-            TaskStatus::Unconfirmed | TaskStatus::Queued => self.queued,
-            TaskStatus::Notified => self.notified,
-            TaskStatus::InProgress => self.in_progress,
-            TaskStatus::Succeeded | TaskStatus::Failed | TaskStatus::Canceled => false,
-        }
-    }
-
     /// Tells whether nothing is canceled.
     pub const fn is_empty(self) -> bool {
         !self.queued && !self.notified && !self.in_progress
     }
+}
 
-    /// Returns what either cancels.
-    pub const fn union(self, other: Self) -> Self {
+/// What an operator has canceled so far, and each choice when it was last made: the dispatcher may reach a task much
+/// later, and what was only told or has only begun since then is not meant (R151).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cancel {
+    /// Tasks that wait for their push. None of them can have come to wait later.
+    pub queued: Option<Timestamp>,
+    /// Tasks that were told by then.
+    pub notified: Option<Timestamp>,
+    /// Tasks that had begun by then.
+    pub in_progress: Option<Timestamp>,
+}
+
+impl Cancel {
+    /// Returns this with what is canceled at `now`.
+    #[must_use]
+    pub fn with(self, options: CancelOptions, now: Timestamp) -> Self {
+        let chosen = |chosen: bool, before| if chosen { Some(now) } else { before };
         Self {
-            queued: self.queued || other.queued,
-            notified: self.notified || other.notified,
-            in_progress: self.in_progress || other.in_progress,
+            queued: chosen(options.queued, self.queued),
+            notified: chosen(options.notified, self.notified),
+            in_progress: chosen(options.in_progress, self.in_progress),
+        }
+    }
+
+    /// Tells whether a task is canceled: its status is one of those chosen, and it had that status, or another one
+    /// that was chosen, when the operator chose it. Ended tasks never are (R155).
+    pub fn covers(self, task: &Task) -> bool {
+        let by = |at: Option<Timestamp>, since: Option<Timestamp>| {
+            at.is_some_and(|at| since.is_none_or(|since| since <= at))
+        };
+        let queued = self.queued.is_some();
+        let notified = by(self.notified, task.notified_at);
+        let begun = by(self.in_progress, task.first_progress_at);
+        match task.status {
+            TaskStatus::Unconfirmed | TaskStatus::Queued => queued,
+            TaskStatus::Notified => self.notified.is_some() && (queued || notified),
+            TaskStatus::InProgress => self.in_progress.is_some() && (queued || notified || begun),
+            TaskStatus::Succeeded | TaskStatus::Failed | TaskStatus::Canceled => false,
         }
     }
 }
@@ -217,7 +240,7 @@ impl Batch {
 
     /// Tells whether a task would be canceled by what an operator asked for.
     pub fn cancels(&self, task: &Task) -> bool {
-        self.cancel.is_some_and(|cancel| cancel.covers(task.status))
+        self.cancel.is_some_and(|cancel| cancel.covers(task))
     }
 
     /// Returns the tags as keys and values.

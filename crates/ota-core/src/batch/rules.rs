@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{TargetSelection, Tag};
+use super::{Tag, TargetSelection};
 use crate::device::push::is_reserved_tag_key;
 use crate::error::{Coded, Faults, ValueError, check_len};
 use crate::ids::{DeviceName, Version};
@@ -190,12 +190,7 @@ pub fn check_verification(names: &[&str], timeout_minutes: Option<u16>) -> Resul
 }
 
 /// Checks a list of device names: 1 to `max`, well formed, each once. Returns them sorted.
-fn check_devices(
-    names: &[&str],
-    max: usize,
-    pointer: &str,
-    faults: &mut Faults,
-) -> Option<Vec<DeviceName>> {
+fn check_devices(names: &[&str], max: usize, pointer: &str, faults: &mut Faults) -> Option<Vec<DeviceName>> {
     let before = faults.0.len();
     if names.is_empty() {
         faults.add(pointer, &ValueError::Missing);
@@ -248,11 +243,7 @@ fn check_target(fields: &TargetFields<'_>, faults: &mut Faults) -> Option<Target
     }
 }
 
-fn check_source_versions(
-    fields: &BatchFields<'_>,
-    package: &Package,
-    faults: &mut Faults,
-) -> Vec<Version> {
+fn check_source_versions(fields: &BatchFields<'_>, package: &Package, faults: &mut Faults) -> Vec<Version> {
     let listed = &fields.source_versions;
     if listed.len() > limits::SOURCE_VERSIONS_MAX {
         let max = limits::SOURCE_VERSIONS_MAX;

@@ -54,8 +54,12 @@ impl BatchStatus {
     pub const fn after(self, event: BatchEvent) -> Self {
         match (self, event) {
             (Self::Planned | Self::InProgress, BatchEvent::Started) => Self::InProgress,
-            (Self::Planned | Self::InProgress, BatchEvent::AllTasksEnded { canceled: true }) => Self::Canceled,
-            (Self::Planned | Self::InProgress, BatchEvent::AllTasksEnded { canceled: false }) => Self::Completed,
+            (Self::Planned | Self::InProgress, BatchEvent::AllTasksEnded { canceled: true }) => {
+                Self::Canceled
+            }
+            (Self::Planned | Self::InProgress, BatchEvent::AllTasksEnded { canceled: false }) => {
+                Self::Completed
+            }
             (Self::Completed | Self::Canceled, _) => self,
         }
     }
@@ -75,7 +79,9 @@ mod tests {
     #[test]
     fn an_ended_batch_stays_as_it_is() {
         for status in [S::Completed, S::Canceled] {
-            for event in [E::Started, E::AllTasksEnded { canceled: true }, E::AllTasksEnded { canceled: false }] {
+            for event in
+                [E::Started, E::AllTasksEnded { canceled: true }, E::AllTasksEnded { canceled: false }]
+            {
                 assert_eq!(status.after(event), status);
             }
         }

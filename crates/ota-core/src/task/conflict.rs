@@ -15,7 +15,9 @@ pub enum Conflict {
 /// never replaced (T17, R138).
 pub fn conflict(active: &Task, overwrite: bool) -> Conflict {
     match active.status {
-        TaskStatus::Unconfirmed | TaskStatus::Queued | TaskStatus::Notified if overwrite => Conflict::OldCanceled,
+        TaskStatus::Unconfirmed | TaskStatus::Queued | TaskStatus::Notified if overwrite => {
+            Conflict::OldCanceled
+        }
         _ => Conflict::NewFails,
     }
 }
@@ -32,7 +34,9 @@ mod tests {
 
     #[test]
     fn r136_without_overwrite_the_old_task_goes_on() {
-        for status in [TaskStatus::Unconfirmed, TaskStatus::Queued, TaskStatus::Notified, TaskStatus::InProgress] {
+        for status in
+            [TaskStatus::Unconfirmed, TaskStatus::Queued, TaskStatus::Notified, TaskStatus::InProgress]
+        {
             assert_eq!(conflict(&active(status), false), Conflict::NewFails);
         }
     }

@@ -112,6 +112,8 @@ pub struct Task {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// When the device was first told: a cancel means those who were told before it.
+    pub notified_at: Option<Timestamp>,
     /// When the device first reported a percentage: the timeout counts from here (R123).
     pub first_progress_at: Option<Timestamp>,
     /// Attempts made beyond the first.
@@ -162,6 +164,7 @@ impl Task {
             reason: None,
             created_at: now,
             updated_at: now,
+            notified_at: None,
             first_progress_at: None,
             retries_used: 0,
             wait: None,

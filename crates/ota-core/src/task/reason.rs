@@ -82,7 +82,9 @@ impl fmt::Display for Reason {
             Self::Device { failure, desc } if desc.is_empty() => write!(f, "device code {}", failure.code()),
             Self::Device { failure, desc } => write!(f, "device code {}: {desc}", failure.code()),
             Self::DeviceBusy => f.write_str("the previous upgrade of the device is not finished"),
-            Self::SourceVersionMismatch => f.write_str("the device no longer runs a source version of the batch"),
+            Self::SourceVersionMismatch => {
+                f.write_str("the device no longer runs a source version of the batch")
+            }
             Self::Overwritten => f.write_str("replaced by a newer batch"),
             Self::ScheduleFinished => f.write_str("the schedule of the batch ended"),
             Self::CanceledByUser => f.write_str("canceled by the operator"),

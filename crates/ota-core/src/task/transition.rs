@@ -93,6 +93,7 @@ impl Task {
             }
             (S::Queued, E::Requested) => {
                 let mut step = self.entered(S::Notified, now);
+                step.task.notified_at = Some(now);
                 step.task.wait = None;
                 step
             }
@@ -181,7 +182,9 @@ impl Task {
     }
 
     fn pushing(&self, status: TaskStatus, now: Timestamp) -> Step {
-        let task = Self { status, updated_at: now, wait: None, unsent_since: Some(now), ..self.clone() };
+        let notified_at = self.notified_at.or(Some(now));
+        let unsent_since = Some(now);
+        let task = Self { status, updated_at: now, notified_at, wait: None, unsent_since, ..self.clone() };
         Step { task, effects: vec![Effect::PushUpgrade] }
     }
 

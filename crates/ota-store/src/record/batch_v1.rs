@@ -1,9 +1,7 @@
 //! A batch with its bookkeeping, and a page of its history.
 
 use minicbor::{Decode, Encode};
-use ota_core::batch::{
-    Batch, BatchKind, BatchStatus, CancelOptions, RateWindow, Tag, TargetSelection, TaskCounts,
-};
+use ota_core::batch::{Batch, BatchKind, BatchStatus, Cancel, RateWindow, Tag, TargetSelection, TaskCounts};
 use ota_core::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
 use ota_core::package::PackageKind;
 use ota_core::task::{Task, TaskPolicy};
@@ -44,7 +42,7 @@ struct BatchRecord<'a> {
     #[b(12)]
     status: &'a str,
     #[n(13)]
-    cancel: Option<(bool, bool, bool)>,
+    cancel: Option<CancelRecord>,
     #[n(14)]
     created_at: u64,
     #[n(15)]
@@ -113,6 +111,30 @@ impl From<CountsRecord> for TaskCounts {
     }
 }
 
+#[derive(Encode, Decode)]
+struct CancelRecord {
+    #[n(0)]
+    queued: Option<u64>,
+    #[n(1)]
+    notified: Option<u64>,
+    #[n(2)]
+    in_progress: Option<u64>,
+}
+
+impl From<Cancel> for CancelRecord {
+    fn from(c: Cancel) -> Self {
+        let ms = |at: Option<Timestamp>| at.map(|at| at.0);
+        Self { queued: ms(c.queued), notified: ms(c.notified), in_progress: ms(c.in_progress) }
+    }
+}
+
+impl From<CancelRecord> for Cancel {
+    fn from(c: CancelRecord) -> Self {
+        let at = |ms: Option<u64>| ms.map(Timestamp);
+        Self { queued: at(c.queued), notified: at(c.notified), in_progress: at(c.in_progress) }
+    }
+}
+
 impl Record for StoredBatch {
     fn write(&self, out: &mut Vec<u8>) {
         let batch = &self.batch;
@@ -134,7 +156,7 @@ impl Record for StoredBatch {
             overwrite: batch.overwrite,
             tags: batch.tags.iter().map(|t| (t.key.as_str(), t.value.as_str())).collect(),
             status: batch.status.as_str(),
-            cancel: batch.cancel.map(|c| (c.queued, c.notified, c.in_progress)),
+            cancel: batch.cancel.map(CancelRecord::from),
             created_at: batch.created_at.0,
             started_at: batch.started_at.map(|at| at.0),
             ended_at: batch.ended_at.map(|at| at.0),
@@ -176,15 +198,17 @@ impl Record for StoredBatch {
             product_key: ProductKey::new(record.product_key)?,
             module: ModuleName::new(record.module)?,
             package_kind,
-            source_versions: record.source_versions.into_iter().map(Version::new).collect::<Result<_, _>>()?,
+            source_versions: record
+                .source_versions
+                .into_iter()
+                .map(Version::new)
+                .collect::<Result<_, _>>()?,
             policy: TaskPolicy::try_from(record.policy)?,
             push_per_minute_max: record.push_per_minute_max,
             overwrite: record.overwrite,
             tags: record.tags.into_iter().map(tag).collect(),
             status: state(BatchStatus::parse(record.status), record.status)?,
-            cancel: record
-                .cancel
-                .map(|(queued, notified, in_progress)| CancelOptions { queued, notified, in_progress }),
+            cancel: record.cancel.map(Cancel::from),
             created_at: Timestamp(record.created_at),
             started_at: record.started_at.map(Timestamp),
             ended_at: record.ended_at.map(Timestamp),
@@ -218,10 +242,10 @@ struct SlotRecord<'a> {
 
 impl Record for Page {
     fn write(&self, out: &mut Vec<u8>) {
-        let slots = self.slots.iter().map(|(device, task)| SlotRecord {
-            device: device.as_str(),
-            task: TaskRecord::from(task),
-        });
+        let slots = self
+            .slots
+            .iter()
+            .map(|(device, task)| SlotRecord { device: device.as_str(), task: TaskRecord::from(task) });
         write_body(&slots.collect::<Vec<_>>(), out);
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct TaskRecord<'a> {
     settle_at: Option<u64>,
     #[n(13)]
     unsent_since: Option<u64>,
+    #[n(14)]
+    notified_at: Option<u64>,
 }
 
 impl<'a> From<&'a Task> for TaskRecord<'a> {
@@ -62,6 +64,7 @@ impl<'a> From<&'a Task> for TaskRecord<'a> {
             retry_at,
             settle_at,
             unsent_since: task.unsent_since.map(|at| at.0),
+            notified_at: task.notified_at.map(|at| at.0),
         }
     }
 }
@@ -85,6 +88,7 @@ impl TryFrom<TaskRecord<'_>> for Task {
             reason,
             created_at: Timestamp(record.created_at),
             updated_at: Timestamp(record.updated_at),
+            notified_at: record.notified_at.map(Timestamp),
             first_progress_at: record.first_progress_at.map(Timestamp),
             retries_used: record.retries_used,
             wait: retry.or(settle),
