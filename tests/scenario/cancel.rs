@@ -161,3 +161,22 @@ fn a_canceled_trial_has_failed() {
     world.run(seconds(10));
     assert_eq!(package.verification(), "failed");
 }
+
+#[test]
+fn a_cancel_stops_a_batch_that_has_not_reached_all_devices() {
+    // More shards than a request gives their tasks.
+    let world = World::new().product("lamp").devices(4_400);
+    let package = world.ready_package("1.1.0");
+    let body = json!({"package_id": package.id, "target": {"selection": "all"}, "push_per_minute_max": 10});
+    let made = world.send(&ota_tests::Call::post("/v1/batches", &body)).expect(201);
+    let batch = world.find_batch(&made.text_of("batch_id"));
+    let everything = json!({"queued": true, "notified": true, "in_progress": true});
+    world.engine().take_posted();
+    let _canceled = batch.cancel(&everything).expect(202);
+    world.run(seconds(20));
+    let told = batch.get();
+    let (total, canceled) = (&told["counts"]["total"], &told["counts"]["canceled"]);
+    assert_eq!((&told["status"], total), (&json!("canceled"), canceled));
+    assert!(total.as_u64().unwrap() < 4_400, "{total}");
+    assert!(world.published().is_empty());
+}

@@ -19,6 +19,7 @@ mod problems;
 mod rate;
 mod requests;
 mod retries;
+mod rivals;
 mod targets;
 mod timeouts;
 mod tokens;

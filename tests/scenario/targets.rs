@@ -164,3 +164,21 @@ fn a_fleet_that_grows_while_a_batch_runs_loses_no_task() {
     }
     assert_eq!(batch.tasks().len(), 1_000);
 }
+
+#[test]
+fn the_history_of_an_ended_batch_is_found_after_the_fleet_has_grown() {
+    let world = World::new().product("lamp").devices(600);
+    let batch = world.batch(&world.ready_package("1.1.0"), json!({}));
+    world.all_devices().iter().for_each(|device| device.upgrade());
+    world.run(minutes(1));
+    assert_eq!(batch.status(), "completed");
+    // The shards forget what the ended batch asked of them, and then their devices move.
+    world.advance(hours(1));
+    let next = world.batch(&world.ready_package("1.2.0"), json!({}));
+    world.register(2_000);
+    assert_eq!(batch.tasks().len(), 600);
+    for device in world.all_devices().iter().filter(|device| device.is_online()) {
+        assert_eq!(batch.task(device.name())["status"], "succeeded", "{}", device.name());
+        assert_eq!(next.task(device.name())["status"], "notified", "{}", device.name());
+    }
+}

@@ -80,6 +80,7 @@ impl Call {
         Self { token: token.map(str::to_owned), ..self }
     }
 
+    /// Makes the request, which may be done any number of times.
     pub(crate) fn request(&self) -> http::Request<Body> {
         let frames =
             self.body.chunks(FRAME_BYTES).map(|bytes| Ok(Frame::data(Bytes::copy_from_slice(bytes))));

@@ -124,7 +124,13 @@ impl Device {
     /// Tells that the whole device runs `version`.
     pub fn report(&self, version: &str) {
         *self.state.version.borrow_mut() = version.to_owned();
-        self.say(&self.topic("inform"), &json!({"id": "1", "params": {"version": version}}));
+        let (topic, payload) = self.version_report(version);
+        self.say(&topic, &payload);
+    }
+
+    /// Returns the topic and payload of a report of a version.
+    pub fn version_report(&self, version: &str) -> (String, Value) {
+        (self.topic("inform"), json!({"id": "1", "params": {"version": version}}))
     }
 
     /// Tells that a module runs `version`.

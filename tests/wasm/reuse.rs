@@ -39,6 +39,11 @@ async fn callers_of_one_instance_do_not_see_each_other() {
     let by_product: BTreeMap<&str, usize> =
         BTreeMap::from([(small.as_str(), 0), (large.as_str(), few.len())]);
 
+    // Else there is nothing to see here.
+    let turns = stream::iter(0..100).map(|_| operator.get("/probe/turn")).buffer_unordered(AT_ONCE);
+    let latest = turns.map(|answer| answer.expect(200).as_u64()).collect::<Vec<_>>().await.into_iter().max();
+    assert!(latest.flatten() > Some(4), "instances are not reused: {latest:?}");
+
     let callers = (0..REQUESTS).map(|n| {
         let identity =
             identities[by_product[if n % 2 == 0 { &*small } else { &*large }] + n / 2 % few.len()].clone();

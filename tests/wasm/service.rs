@@ -9,7 +9,7 @@ use sha2::Sha256;
 use crate::operator::Operator;
 
 /// Long enough for any machine; a test that waits this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// How long to wait before looking again.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 

@@ -427,11 +427,33 @@ pub async fn task_of(
     let Some((at, shard)) = shards::load_for(kv, &batch.product_key, device, now).await? else {
         return Ok(None);
     };
-    // The device may have moved to another shard since the batch reached it; its brief came along.
-    let page = shard.brief(batch.id).map_or_else(|| page_of(batch, at), |brief| brief.page);
-    let visit = Visit { shard: at, page, whole_page: true };
-    let found = look_in(kv, batch, visit, 1, &shard).await?;
-    Ok(found.tasks().into_iter().find(|task| task.device_name == *device))
+    // The device may have moved to another shard since the batch reached it. Its brief came along; once that is
+    // forgotten, the page is the one of a shard that this one was split off from.
+    let pages = match shard.brief(batch.id) {
+        Some(brief) => vec![brief.page],
+        None if matches!(batch.target, TargetSelection::All) => pages_of(hash(device), shard.modulus),
+        None => vec![page_of(batch, at)],
+    };
+    for page in pages {
+        let visit = Visit { shard: at, page, whole_page: true };
+        let found = look_in(kv, batch, visit, 1, &shard).await?;
+        let task = found.tasks().into_iter().find(|task| task.device_name == *device);
+        if task.is_some() {
+            return Ok(task);
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the numbers of all shards that a device has been in, the present one first.
+fn pages_of(hash: u64, modulus: u32) -> Vec<u32> {
+    let moduli = std::iter::successors(Some(modulus), |modulus| Some(modulus / 2));
+    let mut pages: Vec<u32> = moduli
+        .take_while(|modulus| *modulus >= shards::INITIAL)
+        .map(|modulus| (hash % u64::from(modulus)) as u32)
+        .collect();
+    pages.dedup();
+    pages
 }
 
 /// Returns a device's identity in the batch's product.
@@ -482,10 +504,11 @@ pub async fn expand(
         let visits = visits(&stored.batch, shape.shards);
         // Named devices have no lasting cursor: their shards' numbers change when the fleet grows.
         let from = if walks { cursor as usize } else { 0 };
-        let to = if walks {
-            visits.len().min(from + (shards_max - expansion.visited) as usize)
-        } else {
-            visits.len()
+        let to = match walks {
+            // Devices that were not reached yet get no task that would only be canceled.
+            _ if canceled => from,
+            true => visits.len().min(from + (shards_max - expansion.visited) as usize),
+            false => visits.len(),
         };
         for visit in visits.get(from..to).unwrap_or_default() {
             expansion.made += expand_shard(kv, &stored.batch, visit.shard, &open, now).await?;

@@ -61,7 +61,9 @@ pub(crate) async fn note<P: Platform>(
         if !(all_ended && same) {
             return (true, (all_ended, None));
         }
-        let canceled = stored.batch.cancel.is_some() && sweep.counts.canceled > 0;
+        // A cancel may come before the first device has its task.
+        let canceled =
+            stored.batch.cancel.is_some() && (sweep.counts.canceled > 0 || sweep.counts.total() == 0);
         stored.batch.status = stored.batch.status.after(BatchEvent::AllTasksEnded { canceled });
         stored.batch.ended_at = Some(now);
         (true, (false, Some(stored.clone())))

@@ -12,7 +12,7 @@ use ota_http::{Problem, Request, Response, idempotency, json, page, respond};
 use ota_platform::Platform;
 use ota_store::blobs::{self, Blob};
 use ota_store::packages::StoredPackage;
-use ota_store::{batches, keys, log, packages, products, work};
+use ota_store::{StoreError, batches, keys, log, packages, products, work};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -173,14 +173,20 @@ async fn make<P: Platform>(platform: &P, stored: &StoredPackage) -> Result<(), P
     if !work::take_upload(kv, stored.blob, stored.package.id, now).await? {
         return Err(upload_unknown().into());
     }
-    let Err(refused) = packages::create(kv, stored, now).await? else { return Ok(()) };
+    let refused = match packages::create(kv, stored, now).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(refused)) => Problem::of(&refused),
+        // It was surely not made. After any other failure it may have been, and then needs its bytes.
+        Err(error @ StoreError::Contention { .. }) => error.into(),
+        Err(error) => return Err(error.into()),
+    };
     // The upload is the operator's still: a request with another name may use it.
     if let Some(blob) = blobs::get(kv, stored.blob).await? {
         let (since, chunks_max) = (blob.created_at, blob.chunks());
         work::add_upload(kv, work::OpenUpload { id: blob.id, since, chunks_max, taken_by: None }, now)
             .await?;
     }
-    Err(Problem::of(&refused))
+    Err(refused)
 }
 
 fn package(new: NewPackage, blob: &Blob, id: PackageId, now: ota_core::time::Timestamp) -> Package {

@@ -59,7 +59,7 @@ fn print_service(host: &Host, token: &str) {
 
 fn print_curls(token: &str, lines: &[Line]) {
     for (what, options, url) in lines {
-        println!("# {what}\ncurl -s -H 'Authorization: Bearer {token}' {options}'{url}'");
+        println!("# {what}\ncurl -s -w '\\n' -H 'Authorization: Bearer {token}' {options}'{url}'");
     }
     println!("\nCtrl-C stops it.");
 }
