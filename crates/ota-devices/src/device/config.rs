@@ -13,7 +13,7 @@ use crate::plan::Behavior;
 /// How long things take on a device.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// From the start of [`Device::run`] to the first connection.
+    /// From the start of [`Device::run`](super::Device::run) to the first connection.
     pub start_after: Duration,
     /// How fast it downloads; `None` is as fast as it can.
     pub bytes_per_second: Option<u32>,
