@@ -109,6 +109,14 @@ fn cargo(root: &Path) -> Command {
     // Inside `cargo xtask` this is the very cargo that was called.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
+    // What cargo tells a program it runs about that program's package. Build scripts look at some of it, and would run
+    // again, with all that depends on them, whenever cargo is called by hand in between.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
