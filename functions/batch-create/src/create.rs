@@ -81,7 +81,8 @@ where
             None => reading.add("/package_id", &ValueError::Missing),
             Some(_) => reading.add("/package_id", &ValueError::Malformed { expected: "the id of a package" }),
         }
-        return Err(reading.into());
+        json::join(reading, NewBatch::faults_without_package(&fields).into_result())?;
+        return Err(Problem::not_found("package"));
     };
     let new = json::join(reading, NewBatch::check(&fields, &package))?;
     let stored = StoredBatch::new(batch(&package, id, new, now), identity.fingerprint);

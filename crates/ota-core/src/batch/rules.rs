@@ -9,7 +9,7 @@ use crate::device::push::is_reserved_tag_key;
 use crate::error::{Coded, Faults, ValueError, check_len};
 use crate::ids::{DeviceName, Version};
 use crate::limits;
-use crate::package::{Package, PackageKind};
+use crate::package::Package;
 use crate::task::Retry;
 
 /// Why a batch is refused although each of its fields is well formed.
@@ -136,8 +136,17 @@ impl NewBatch {
     /// # Errors
     /// The faults, with JSON pointers into the request.
     pub fn check(fields: &BatchFields<'_>, package: &Package) -> Result<Self, Faults> {
+        Self::check_against(fields, Some(package))
+    }
+
+    /// Returns the faults of a request whose package is not there: all that do not depend on it.
+    pub fn faults_without_package(fields: &BatchFields<'_>) -> Faults {
+        Self::check_against(fields, None).err().unwrap_or_default()
+    }
+
+    fn check_against(fields: &BatchFields<'_>, package: Option<&Package>) -> Result<Self, Faults> {
         let mut faults = Faults::new();
-        if !package.verification.allows_upgrade() {
+        if let Some(package) = package.filter(|package| !package.verification.allows_upgrade()) {
             let status = package.verification.as_str();
             faults.add("/package_id", &BatchError::PackageNotVerified { status });
         }
@@ -243,7 +252,11 @@ fn check_target(fields: &TargetFields<'_>, faults: &mut Faults) -> Option<Target
     }
 }
 
-fn check_source_versions(fields: &BatchFields<'_>, package: &Package, faults: &mut Faults) -> Vec<Version> {
+fn check_source_versions(
+    fields: &BatchFields<'_>,
+    package: Option<&Package>,
+    faults: &mut Faults,
+) -> Vec<Version> {
     let listed = &fields.source_versions;
     if listed.len() > limits::SOURCE_VERSIONS_MAX {
         let max = limits::SOURCE_VERSIONS_MAX;
@@ -257,9 +270,12 @@ fn check_source_versions(fields: &BatchFields<'_>, package: &Package, faults: &m
     for (index, text) in listed.iter().enumerate() {
         let pointer = alloc::format!("/source_versions/{index}");
         let Some(version) = faults.take(&pointer, Version::new(text)) else { continue };
-        match &package.kind {
-            _ if version == package.target_version => faults.add(&pointer, &BatchError::SourceIsTarget),
-            PackageKind::Delta { source_version } if version != *source_version => {
+        let delta_from = package.and_then(|package| package.kind.source_version());
+        match delta_from {
+            _ if package.is_some_and(|package| version == package.target_version) => {
+                faults.add(&pointer, &BatchError::SourceIsTarget);
+            }
+            Some(source_version) if version != *source_version => {
                 let source_version = source_version.as_str().into();
                 faults.add(&pointer, &BatchError::SourceNotDeltas { source_version });
             }

@@ -6,7 +6,7 @@ use super::*;
 use crate::device::push::RESERVED_TAG_KEYS;
 use crate::digest::{DigestAlgorithm, Digests};
 use crate::ids::{ModuleName, PackageId, ProductKey};
-use crate::package::VerificationStatus;
+use crate::package::{PackageKind, VerificationStatus};
 use crate::time::Timestamp;
 
 fn version(text: &str) -> Version {
@@ -348,4 +348,13 @@ fn r48_a_trials_timeout_is_1_to_1440_minutes() {
 fn the_test_devices_are_kept_sorted() {
     let devices = check_verification(&["spot", "bulb"], None).unwrap();
     assert_eq!(devices.iter().map(DeviceName::as_str).collect::<Vec<_>>(), ["bulb", "spot"]);
+}
+
+#[test]
+fn a_package_that_is_not_there_hides_no_other_fault() {
+    let fields =
+        BatchFields { push_per_minute_max: Some(5), timeout_minutes: Some(0), ..BatchFields::default() };
+    let pointers: Vec<String> =
+        NewBatch::faults_without_package(&fields).0.into_iter().map(|fault| fault.pointer).collect();
+    assert_eq!(pointers, ["/target/selection", "/push_per_minute_max", "/timeout_minutes"]);
 }
