@@ -7,7 +7,8 @@ use http::{HeaderMap, Method};
 use ota_core::error::{Faults, ValueError};
 use percent_encoding::percent_decode_str;
 
-use crate::{Problem, body, json};
+use crate::auth::require_bearer;
+use crate::{Problem, body, json, variable};
 
 /// A request, its path taken apart, its body not yet read.
 pub struct Request<B> {
@@ -52,6 +53,19 @@ impl<B> Request<B> {
             headers: parts.headers,
             body,
         })
+    }
+
+    /// Takes apart a request that must bear `token`, a variable of the application.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`]; `service.variable`; `request.unauthorized`.
+    pub fn authorized<E: std::fmt::Display>(
+        request: http::Request<B>,
+        token: Result<String, E>,
+    ) -> Result<Self, Problem> {
+        let request = Self::new(request)?;
+        require_bearer(&request.headers, &variable(token)?)?;
+        Ok(request)
     }
 
     /// Returns the segments as text, to match on.

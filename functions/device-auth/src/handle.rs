@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use ota_core::device::auth::{LoginRequest, identify};
 use ota_core::error::Coded;
-use ota_http::auth::require_bearer;
 use ota_http::{Problem, Request, Response, json, respond};
 use ota_platform::Platform;
 use ota_store::devices;
@@ -33,8 +32,7 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::new(request)?;
-    require_bearer(&request.headers, &ota_http::variable(platform.variable("internal_token").await)?)?;
+    let mut request = Request::authorized(request, platform.variable("internal_token").await)?;
     if (&request.method, request.path().as_slice()) != (&Method::POST, &["internal", "device-auth", "login"])
     {
         return Err(Problem::no_route());

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
-use ota_http::auth::require_bearer;
 use ota_http::{Problem, Request, Response, json, respond};
 use ota_platform::Platform;
 use ota_store::work;
@@ -46,8 +45,7 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::new(request)?;
-    require_bearer(&request.headers, &ota_http::variable(platform.variable("internal_token").await)?)?;
+    let mut request = Request::authorized(request, platform.variable("internal_token").await)?;
     let path = request.segments.clone();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let report = match (&request.method, path.as_slice()) {

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::Method;
 use ota_core::ids::PackageId;
-use ota_http::auth::require_bearer;
 use ota_http::{Problem, Request, Response};
 use ota_platform::Platform;
 
@@ -24,8 +23,7 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::new(request)?;
-    require_bearer(&request.headers, &ota_http::variable(platform.variable("api_token").await)?)?;
+    let mut request = Request::authorized(request, platform.variable("api_token").await)?;
     let method = request.method.clone();
     let segments = request.segments.clone();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();

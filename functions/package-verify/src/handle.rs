@@ -10,7 +10,6 @@ use ota_core::limits;
 use ota_core::package::{Package, PackageError, VerificationEvent, VerificationStatus};
 use ota_core::task::TaskPolicy;
 use ota_core::time::Timestamp;
-use ota_http::auth::require_bearer;
 use ota_http::wire::{BatchJson, TaskJson};
 use ota_http::{Problem, Request, Response, idempotency, json, respond};
 use ota_platform::{Platform, nudge};
@@ -46,8 +45,7 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::new(request)?;
-    require_bearer(&request.headers, &ota_http::variable(platform.variable("api_token").await)?)?;
+    let mut request = Request::authorized(request, platform.variable("api_token").await)?;
     let method = request.method.clone();
     let path = request.segments.clone();
     let [v1, noun, id, verb] = path.as_slice() else { return Err(Problem::no_route()) };

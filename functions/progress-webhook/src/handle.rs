@@ -10,7 +10,6 @@ use ota_core::error::Coded;
 use ota_core::ids::DeviceRef;
 use ota_core::limits;
 use ota_core::task::TaskEvent;
-use ota_http::auth::require_bearer;
 use ota_http::{Problem, Request, Response, body, respond};
 use ota_platform::Platform;
 
@@ -31,8 +30,7 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::new(request)?;
-    require_bearer(&request.headers, &ota_http::variable(platform.variable("internal_token").await)?)?;
+    let mut request = Request::authorized(request, platform.variable("internal_token").await)?;
     if (&request.method, request.path().as_slice()) != (&Method::POST, &["internal", "device-messages"]) {
         return Err(Problem::no_route());
     }
