@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::device::Device;
 use crate::ids::DeviceName;
 use crate::limits;
-use crate::task::{Task, TaskEvent, TaskStatus};
+use crate::task::{Task, TaskEvent, TaskPolicy, TaskStatus};
 use crate::time::Timestamp;
 
 /// What to do with the tasks of one batch in one shard.
@@ -24,8 +24,15 @@ pub struct ShardPlan {
 /// Why a queued task has not been pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueuedBecause {
+    /// The batch's schedule has not begun (R92).
+    Scheduled {
+        /// When it begins.
+        at: Timestamp,
+    },
     /// The device is offline (R91).
     Offline,
+    /// The batch pushes nothing: the device has to ask (R95).
+    PullOnly,
     /// The rate of the batch, or the moment until the next tick (R93).
     RateLimited,
 }
@@ -34,24 +41,37 @@ impl QueuedBecause {
     /// Returns the name used in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Scheduled { .. } => "scheduled",
             Self::Offline => "offline",
+            Self::PullOnly => "pull-only",
             Self::RateLimited => "rate-limited",
         }
     }
 }
 
 /// Tells why a task still waits, if it does.
-pub fn queued_because(device: &Device, task: &Task) -> Option<QueuedBecause> {
-    (task.status == TaskStatus::Queued).then_some(match device.session {
-        None => QueuedBecause::Offline,
-        Some(_) => QueuedBecause::RateLimited,
+pub fn queued_because(
+    device: &Device,
+    task: &Task,
+    policy: &TaskPolicy,
+    now: Timestamp,
+) -> Option<QueuedBecause> {
+    if task.status != TaskStatus::Queued {
+        return None;
+    }
+    Some(match policy.window.opens_at {
+        Some(at) if now < at => QueuedBecause::Scheduled { at },
+        _ if !policy.push => QueuedBecause::PullOnly,
+        _ if device.session.is_none() => QueuedBecause::Offline,
+        _ => QueuedBecause::RateLimited,
     })
 }
 
 /// Tells whether a push to this device is due: it is online, and its task was never pushed, or an attempt waited its
-/// time (R128), or a decided push never went out because the process died.
-pub fn push_is_due(device: &Device, task: &Task, now: Timestamp) -> bool {
-    if device.session.is_none() {
+/// time (R128), or a decided push never went out because the process died. Outside the batch's schedule nothing is
+/// pushed (R92, R94), and by some batches never (R95).
+pub fn push_is_due(device: &Device, task: &Task, policy: &TaskPolicy, now: Timestamp) -> bool {
+    if device.session.is_none() || !policy.push || !policy.window.is_open(now) {
         return false;
     }
     let waited = task.wait.map(|wait| wait.until() <= now);
@@ -68,12 +88,16 @@ pub fn plan<'a>(batch: &Batch, devices: impl Iterator<Item = &'a Device>, now: T
     let mut plan = ShardPlan::default();
     let mut due: Vec<(Timestamp, &DeviceName)> = Vec::new();
     for device in devices {
-        let Some(task) = device.task.as_ref().filter(|t| t.batch_id == batch.id) else { continue };
+        let Some(task) = device.task_of(batch.id) else { continue };
         if batch.cancels(task) {
             plan.end.push((device.name.clone(), TaskEvent::CanceledByUser));
         } else if task.deadline(&batch.policy).is_some_and(|deadline| now >= deadline) {
             plan.end.push((device.name.clone(), TaskEvent::Ticked));
-        } else if push_is_due(device, task, now) {
+        } else if batch.policy.window.is_over(now)
+            && task.after(&TaskEvent::ScheduleFinished, &batch.policy, now).task != *task
+        {
+            plan.end.push((device.name.clone(), TaskEvent::ScheduleFinished));
+        } else if push_is_due(device, task, &batch.policy, now) {
             if source_version_lost(batch, device) {
                 plan.end.push((device.name.clone(), TaskEvent::SourceVersionLost));
             } else {

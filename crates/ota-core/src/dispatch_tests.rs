@@ -2,7 +2,7 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::*;
-use crate::batch::{BatchKind, BatchStatus, Cancel, CancelOptions, TargetSelection};
+use crate::batch::{BatchKind, BatchStatus, Cancel, CancelOptions, TargetSelection, UpgradeMode};
 use crate::device::{DeviceSecret, Session};
 use crate::ids::{BatchId, ModuleName, PackageId, ProductKey, Version};
 use crate::package::PackageKind;
@@ -21,23 +21,21 @@ fn batch() -> Batch {
     Batch {
         id: ID,
         kind: BatchKind::Upgrade,
+        mode: UpgradeMode::Static,
         target: TargetSelection::All,
         package_id: PackageId([1; 16]),
         product_key: ProductKey::new("a1lamp").unwrap(),
         module: ModuleName::default_module(),
         package_kind: PackageKind::Full,
         source_versions: vec![],
-        policy: TaskPolicy {
-            target_version: version("2.0"),
-            timeout_minutes: Some(10),
-            retry: None,
-            forgive_source_version: false,
-        },
+        policy: TaskPolicy { timeout_minutes: Some(10), ..TaskPolicy::new(version("2.0")) },
         push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
         overwrite: false,
+        multi_module: false,
         tags: vec![],
         status: BatchStatus::InProgress,
         cancel: None,
+        strategy_canceled_at: None,
         created_at: MADE,
         started_at: Some(MADE),
         ended_at: None,
@@ -54,7 +52,7 @@ fn device(name: &str, task: Task) -> Device {
     let mut device = Device::new(name, DeviceSecret::from_random([1; 16]), MADE);
     device.report_version(&ModuleName::default_module(), &version("1.0"), MADE);
     device.session = Some(Session { id: "s".to_string(), since: MADE });
-    device.task = Some(task);
+    device.tasks = vec![task];
     device
 }
 
@@ -63,7 +61,7 @@ fn offline(device: Device) -> Device {
 }
 
 fn due(task: Task) -> bool {
-    push_is_due(&device("lamp", task.clone()), &task, NOW)
+    push_is_due(&device("lamp", task.clone()), &task, &batch().policy, NOW)
 }
 
 fn pushed(plan: &ShardPlan) -> Vec<&str> {
@@ -84,7 +82,7 @@ fn r90_an_online_device_is_pushed_to_at_once() {
 fn r91_an_offline_device_stays_queued() {
     let lamp = offline(device("lamp", task(TaskStatus::Queued)));
     assert!(planned(&batch(), core::slice::from_ref(&lamp)).is_empty());
-    let because = queued_because(&lamp, &task(TaskStatus::Queued));
+    let because = queued_because(&lamp, &task(TaskStatus::Queued), &batch().policy, NOW);
     assert_eq!(because.map(QueuedBecause::as_str), Some("offline"));
 }
 
@@ -98,14 +96,14 @@ fn r91_a_device_that_has_just_connected_is_pushed_to_once_it_has_settled() {
 #[test]
 fn r93_an_online_device_that_waits_is_shown_as_rate_limited() {
     let lamp = device("lamp", task(TaskStatus::Queued));
-    let because = queued_because(&lamp, &task(TaskStatus::Queued));
+    let because = queued_because(&lamp, &task(TaskStatus::Queued), &batch().policy, NOW);
     assert_eq!(because.map(QueuedBecause::as_str), Some("rate-limited"));
 }
 
 #[test]
 fn r93_only_a_queued_task_waits() {
     for status in TaskStatus::ALL.into_iter().filter(|s| *s != TaskStatus::Queued) {
-        assert_eq!(queued_because(&device("lamp", task(status)), &task(status)), None);
+        assert_eq!(queued_because(&device("lamp", task(status)), &task(status), &batch().policy, NOW), None);
     }
 }
 
@@ -185,7 +183,7 @@ fn r96_r155_neither_an_unconfirmed_nor_an_ended_task_is_pushed() {
 #[test]
 fn only_the_batchs_own_tasks_are_planned() {
     let foreign = Task { batch_id: BatchId([9; 16]), ..task(TaskStatus::Queued) };
-    let idle = Device { task: None, ..device("idle", task(TaskStatus::Queued)) };
+    let idle = Device { tasks: vec![], ..device("idle", task(TaskStatus::Queued)) };
     assert!(planned(&batch(), &[device("lamp", foreign), idle]).is_empty());
 }
 
@@ -240,23 +238,33 @@ fn r151_a_cancel_ends_the_tasks_of_its_own_status_only() {
 
 #[test]
 fn r144_a_cancel_of_everything_ends_every_active_task_and_r155_no_ended_one() {
-    let all = Cancel::default().with(CancelOptions { queued: true, notified: true, in_progress: true }, NOW);
+    let all = Cancel::default()
+        .with(CancelOptions { queued: true, notified: true, in_progress: true, ..Default::default() }, NOW);
     for status in TaskStatus::ALL {
-        assert_eq!(all.covers(&task(status)), !status.is_terminal(), "{status:?}");
+        assert_eq!(all.covers(&task(status), &batch().policy), !status.is_terminal(), "{status:?}");
     }
 }
 
 #[test]
 fn r152_canceling_the_queued_cancels_the_unconfirmed_too() {
-    let covered = |options| Cancel::default().with(options, NOW).covers(&task(TaskStatus::Unconfirmed));
+    let covered = |options| {
+        Cancel::default().with(options, NOW).covers(&task(TaskStatus::Unconfirmed), &batch().policy)
+    };
     assert!(covered(CancelOptions { queued: true, ..Default::default() }));
-    assert!(!covered(CancelOptions { queued: false, notified: true, in_progress: true }));
+    assert!(!covered(CancelOptions {
+        queued: false,
+        notified: true,
+        in_progress: true,
+        ..Default::default()
+    }));
 }
 
 #[test]
 fn r147_a_cancel_that_names_nothing_cancels_nothing() {
     assert!(CancelOptions::default().is_empty());
-    assert!(TaskStatus::ALL.into_iter().all(|status| !Cancel::default().covers(&task(status))));
+    assert!(
+        TaskStatus::ALL.into_iter().all(|status| !Cancel::default().covers(&task(status), &batch().policy))
+    );
 }
 
 #[test]
@@ -265,23 +273,39 @@ fn a_second_cancel_adds_to_the_first() {
     let notified = CancelOptions { notified: true, ..Default::default() };
     let later = NOW.plus_ms(1);
     let both = Cancel::default().with(queued, NOW).with(notified, later);
-    assert_eq!(both, Cancel { queued: Some(NOW), notified: Some(later), in_progress: None });
+    assert_eq!(
+        both,
+        Cancel {
+            queued: Some(NOW),
+            notified: Some(later),
+            in_progress: None,
+            unconfirmed: Some(NOW),
+            ..Default::default()
+        }
+    );
 }
 
 #[test]
 fn r151_what_was_told_or_has_begun_after_the_cancel_goes_on() {
-    let all = Cancel::default().with(CancelOptions { queued: false, notified: true, in_progress: true }, NOW);
+    let all = Cancel::default()
+        .with(CancelOptions { queued: false, notified: true, in_progress: true, ..Default::default() }, NOW);
     let begun_only = Cancel::default().with(CancelOptions { in_progress: true, ..Default::default() }, NOW);
     for (at, covered) in [(NOW, true), (NOW.plus_ms(1), false)] {
         let told = Task { notified_at: Some(at), ..task(TaskStatus::Notified) };
         let begun =
             Task { notified_at: Some(NOW), first_progress_at: Some(at), ..task(TaskStatus::InProgress) };
-        assert_eq!((all.covers(&told), begun_only.covers(&begun)), (covered, covered));
-        assert!(all.covers(&begun), "it was told before, and those who were told are canceled as well");
+        assert_eq!(
+            (all.covers(&told, &batch().policy), begun_only.covers(&begun, &batch().policy)),
+            (covered, covered)
+        );
+        assert!(
+            all.covers(&begun, &batch().policy),
+            "it was told before, and those who were told are canceled as well"
+        );
     }
     // A second push, or an attempt that failed, does not make it another task.
     let again = Task { notified_at: Some(NOW), updated_at: NOW.plus_ms(1), ..task(TaskStatus::Notified) };
-    assert!(all.covers(&again));
+    assert!(all.covers(&again, &batch().policy));
 }
 
 #[test]
@@ -321,4 +345,62 @@ fn the_plan_tells_the_event_of_each_device() {
     assert_eq!(event("wait"), Some(&TaskEvent::PushDecided));
     assert_eq!(event("told"), Some(&TaskEvent::CanceledByUser));
     assert_eq!(event("else"), None);
+}
+
+// Schedules, pulling, consent.
+
+fn windowed(opens_at: Option<u64>, closes_at: Option<u64>, hard_stop: bool) -> Batch {
+    let window = crate::task::Window {
+        opens_at: opens_at.map(Timestamp),
+        closes_at: closes_at.map(Timestamp),
+        hard_stop,
+    };
+    Batch { policy: TaskPolicy { window, ..batch().policy }, ..batch() }
+}
+
+fn ends(plan: &ShardPlan) -> Vec<&TaskEvent> {
+    plan.end.iter().map(|(_, event)| event).collect()
+}
+
+#[test]
+fn r92_nothing_is_pushed_before_the_schedule_begins_and_the_wait_tells_when() {
+    let lamp = device("lamp", task(TaskStatus::Queued));
+    let ahead = windowed(Some(NOW.0 + 1), None, false);
+    assert!(planned(&ahead, core::slice::from_ref(&lamp)).is_empty());
+    let because = queued_because(&offline(lamp.clone()), &lamp.tasks[0], &ahead.policy, NOW);
+    assert_eq!(because, Some(QueuedBecause::Scheduled { at: Timestamp(NOW.0 + 1) }));
+    assert_eq!(pushed(&planned(&windowed(Some(NOW.0), None, false), &[lamp])), ["lamp"]);
+}
+
+#[test]
+fn t18_r94_at_the_end_of_the_schedule_what_has_not_begun_ends() {
+    for status in [TaskStatus::Unconfirmed, TaskStatus::Queued, TaskStatus::Notified] {
+        let lamp = device("lamp", task(status));
+        let over = windowed(None, Some(NOW.0), false);
+        let plan = planned(&over, core::slice::from_ref(&lamp));
+        assert_eq!((ends(&plan), plan.push.len()), (vec![&TaskEvent::ScheduleFinished], 0), "{status:?}");
+        assert!(ends(&planned(&windowed(None, Some(NOW.0 + 1), false), &[lamp])).is_empty());
+    }
+}
+
+#[test]
+fn r94_what_has_begun_may_finish_unless_the_batch_stops_hard() {
+    let begun = Task { first_progress_at: Some(NOW), ..task(TaskStatus::InProgress) };
+    let lamp = device("lamp", begun.clone());
+    assert!(planned(&windowed(None, Some(NOW.0), false), core::slice::from_ref(&lamp)).is_empty());
+    let hard = windowed(None, Some(NOW.0), true);
+    assert_eq!(ends(&planned(&hard, core::slice::from_ref(&lamp))), [&TaskEvent::ScheduleFinished]);
+    let retrying =
+        Task { wait: Some(Wait::Retry(NOW)), reason: Some(crate::task::Reason::VersionMismatch), ..begun };
+    let stuck = planned(&windowed(None, Some(NOW.0), false), &[device("lamp", retrying)]);
+    assert_eq!(ends(&stuck), [&TaskEvent::ScheduleFinished], "the next attempt would never come");
+}
+
+#[test]
+fn r95_a_batch_that_does_not_push_leaves_the_device_to_ask() {
+    let pulling = Batch { policy: TaskPolicy { push: false, ..batch().policy }, ..batch() };
+    let lamp = device("lamp", task(TaskStatus::Queued));
+    assert!(planned(&pulling, core::slice::from_ref(&lamp)).is_empty());
+    let because = queued_because(&lamp, &lamp.tasks[0], &pulling.policy, NOW);
+    assert_eq!(because, Some(QueuedBecause::PullOnly));
 }

@@ -35,12 +35,49 @@ pub const FILE_NAME_LEN_MAX: usize = 255;
 pub const VERIFY_DEVICES_MAX: usize = 10;
 /// Named devices of one batch request (API, R65).
 pub const BATCH_DEVICES_MAX: usize = 200;
+/// Rows of an uploaded device list (vendor, R66).
+pub const DEVICE_LIST_ROWS_MAX: usize = 10_000;
+/// Bytes of an uploaded device list: 5 MB (API, R66).
+pub const DEVICE_LIST_BYTES_MAX: u64 = 5 * 1024 * 1024;
+/// File suffix of a device list (API).
+pub const DEVICE_LIST_SUFFIX: &str = "csv";
+/// Regions of one batch. Ours: all provinces of a large country fit.
+pub const REGIONS_MAX: usize = 100;
+/// Characters of a province's or city's code. Ours.
+pub const REGION_CODE_LEN_MAX: usize = 32;
+/// Decimals of a gray percentage (API, R71).
+pub const GRAY_DECIMALS_MAX: usize = 3;
+/// How far ahead a schedule may begin at the least: 5 minutes (vendor, R78).
+pub const SCHEDULE_START_MS_MIN: u64 = 5 * 60_000;
+/// How far ahead a schedule may begin at the most: 7 days (vendor, R78).
+pub const SCHEDULE_START_MS_MAX: u64 = 7 * 24 * 60 * 60_000;
+/// How long a schedule lasts at the least: 1 hour (vendor, R79).
+pub const SCHEDULE_LENGTH_MS_MIN: u64 = 60 * 60_000;
+/// How long a schedule lasts at the most: 30 days (vendor, R79).
+pub const SCHEDULE_LENGTH_MS_MAX: u64 = 30 * 24 * 60 * 60_000;
+/// How often one device may join one dynamic batch (later console, R112); it also ends a device that bounces between two
+/// versions.
+pub const DYNAMIC_JOINS_MAX: u8 = 10;
+/// Dynamic batches of one product that take devices at once. Ours: each is a part of every shard's value.
+pub const DYNAMIC_BATCHES_MAX: usize = 100;
+/// Batches of one product that may run under the conflict policy `source-version`. Ours: they lie in one value.
+pub const LANES_MAX: usize = 100;
+/// Tasks of one request to confirm or to upgrade again (API, R97, R134).
+pub const TASKS_PER_REQUEST_MAX: usize = 10;
+/// Devices of one request to cancel tasks by device (API, R153).
+pub const CANCEL_DEVICES_MAX: usize = 200;
+/// Tasks of one page of a list (API, R173).
+pub const TASK_PAGE_SIZE_MAX: usize = 100;
+/// Device names that a task list may ask for in place of pages (API, R173).
+pub const TASK_NAMES_MAX: usize = 50;
 /// Source versions of one batch (API, R59).
 pub const SOURCE_VERSIONS_MAX: usize = 10;
 /// Pushes per minute of a batch (vendor, R81).
 pub const PUSH_PER_MINUTE_MIN: u32 = 10;
 /// Pushes per minute of a batch (vendor, R81); also the default (API).
 pub const PUSH_PER_MINUTE_MAX: u32 = 1_000;
+/// Pushes per minute of a batch when the service setting `fast_push` is on (later API).
+pub const PUSH_PER_MINUTE_MAX_FAST: u32 = 10_000;
 /// Minutes until an upgrade that began fails (vendor, R84).
 pub const TIMEOUT_MINUTES_MAX: u16 = 1_440;
 /// Minutes between a failure and the next attempt (vendor, R82).

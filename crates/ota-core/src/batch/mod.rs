@@ -1,19 +1,38 @@
 //! A batch: one package for many devices.
 
+mod brief;
+mod cancel;
+mod error;
+mod gray;
+mod lane;
 mod rate;
 mod rules;
+mod schedule;
 mod target;
+#[cfg(test)]
+pub(crate) mod tests_world;
 mod transition;
+mod why;
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::brief::{Brief, Joining, newest_joining};
+pub use self::cancel::{Cancel, CancelOptions};
+pub use self::error::BatchError;
+pub use self::gray::{GrayPercent, GraySearch, gray_key};
+pub use self::lane::{ConflictPolicy, Lane, refusal};
 pub use self::rate::RateWindow;
-pub use self::rules::{BatchError, BatchFields, NewBatch, TargetFields, check_verification};
+pub use self::rules::{
+    BatchFields, NewBatch, TargetFields, Terms, VerificationFields, check_verification, parse_device_list,
+};
+pub use self::schedule::ScheduleFields;
 pub use self::target::{Admission, admit};
 pub use self::transition::{BatchEvent, BatchStatus};
+pub use self::why::{Why, explain};
+use crate::device::Region;
 use crate::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
-use crate::package::PackageKind;
+use crate::package::{Package, PackageKind};
 use crate::task::{Task, TaskPolicy, TaskStatus};
 use crate::time::Timestamp;
 
@@ -41,6 +60,33 @@ impl BatchKind {
     }
 }
 
+/// When a batch takes its devices (升级方式).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpgradeMode {
+    /// Those of the moment it was created (静态, R76).
+    Static,
+    /// Those that match now or later, until its strategy is canceled (动态, R105-R113).
+    Dynamic {
+        /// Whether only versions reported after the creation count (仅对新上报版本生效, R108).
+        new_reports_only: bool,
+    },
+}
+
+impl UpgradeMode {
+    /// Returns the name used in the API and in storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Dynamic { .. } => "dynamic",
+        }
+    }
+
+    /// Tells whether devices may join later.
+    pub const fn is_dynamic(self) -> bool {
+        matches!(self, Self::Dynamic { .. })
+    }
+}
+
 /// Which devices a batch is for (升级范围).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetSelection {
@@ -50,6 +96,20 @@ pub enum TargetSelection {
     Specific {
         /// The names, sorted, each once.
         devices: Vec<DeviceName>,
+        /// Whether they came as a file: there may be thousands of them, so they are stored apart from the batch (R66).
+        listed: bool,
+    },
+    /// A share of the eligible devices, chosen at random (灰度, R69).
+    Gray {
+        /// How many in a hundred.
+        percent: GrayPercent,
+        /// The chosen are those whose [`gray_key`] is not above this; none while it is being searched for.
+        cutoff: Option<u64>,
+    },
+    /// The eligible devices located in one of these regions (R72).
+    Region {
+        /// At least one, each once.
+        regions: Vec<Region>,
     },
 }
 
@@ -59,6 +119,16 @@ impl TargetSelection {
         match self {
             Self::All => "all",
             Self::Specific { .. } => "specific",
+            Self::Gray { .. } => "gray",
+            Self::Region { .. } => "region",
+        }
+    }
+
+    /// Returns the regions a device must be located in; empty is anywhere.
+    pub fn regions(&self) -> &[Region] {
+        match self {
+            Self::Region { regions } => regions,
+            _ => &[],
         }
     }
 }
@@ -79,6 +149,8 @@ pub struct Batch {
     pub id: BatchId,
     /// Trial or upgrade.
     pub kind: BatchKind,
+    /// When it takes its devices.
+    pub mode: UpgradeMode,
     /// Which devices.
     pub target: TargetSelection,
     /// The package.
@@ -97,78 +169,22 @@ pub struct Batch {
     pub push_per_minute_max: u32,
     /// Whether it replaces tasks of older batches that have not begun (R85).
     pub overwrite: bool,
+    /// Whether its tasks occupy the package's module only, so that a device may be in one for each module (R141).
+    pub multi_module: bool,
     /// Pairs for the devices.
     pub tags: Vec<Tag>,
     /// Where it stands.
     pub status: BatchStatus,
     /// Which tasks an operator has canceled; kept until the batch ends, because it is done shard by shard.
     pub cancel: Option<Cancel>,
+    /// When the strategy of a dynamic batch was canceled: no device joins any more (R110).
+    pub strategy_canceled_at: Option<Timestamp>,
     /// When it was created: the target set is that of this moment (R76).
     pub created_at: Timestamp,
     /// When it began.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-}
-
-/// Which tasks a cancel ends: each flag acts only on its own status (R151).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CancelOptions {
-    /// Tasks that wait for their push.
-    pub queued: bool,
-    /// Tasks that were told.
-    pub notified: bool,
-    /// Tasks that have begun.
-    pub in_progress: bool,
-}
-
-impl CancelOptions {
-    /// Tells whether nothing is canceled.
-    pub const fn is_empty(self) -> bool {
-        !self.queued && !self.notified && !self.in_progress
-    }
-}
-
-/// What an operator has canceled so far, and each choice when it was last made: the dispatcher may reach a task much
-/// later, and what was only told or has only begun since then is not meant (R151).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cancel {
-    /// Tasks that wait for their push. None of them can have come to wait later.
-    pub queued: Option<Timestamp>,
-    /// Tasks that were told by then.
-    pub notified: Option<Timestamp>,
-    /// Tasks that had begun by then.
-    pub in_progress: Option<Timestamp>,
-}
-
-impl Cancel {
-    /// Returns this with what is canceled at `now`.
-    #[must_use]
-    pub fn with(self, options: CancelOptions, now: Timestamp) -> Self {
-        let chosen = |chosen: bool, before| if chosen { Some(now) } else { before };
-        Self {
-            queued: chosen(options.queued, self.queued),
-            notified: chosen(options.notified, self.notified),
-            in_progress: chosen(options.in_progress, self.in_progress),
-        }
-    }
-
-    /// Tells whether a task is canceled: its status is one of those chosen, and it had that status, or another one
-    /// that was chosen, when the operator chose it. Ended tasks never are (R155).
-    pub fn covers(self, task: &Task) -> bool {
-        let by = |at: Option<Timestamp>, since: Option<Timestamp>| {
-            at.is_some_and(|at| since.is_none_or(|since| since <= at))
-        };
-        let queued = self.queued.is_some();
-        let notified = by(self.notified, task.notified_at);
-        let begun = by(self.in_progress, task.first_progress_at);
-        match task.status {
-            TaskStatus::Unconfirmed | TaskStatus::Queued => queued,
-            TaskStatus::Notified => self.notified.is_some() && (queued || notified),
-            TaskStatus::InProgress => self.in_progress.is_some() && (queued || notified || begun),
-            TaskStatus::Succeeded | TaskStatus::Failed | TaskStatus::Canceled => false,
-        }
-    }
 }
 
 /// How many tasks of a batch stand where.
@@ -228,6 +244,49 @@ impl TaskCounts {
 }
 
 impl Batch {
+    /// Makes a batch of a package as it was asked for.
+    pub fn new(id: BatchId, kind: BatchKind, package: &Package, new: NewBatch, now: Timestamp) -> Self {
+        let planned = new.policy.window.is_ahead(now);
+        Self {
+            id,
+            kind,
+            mode: new.mode,
+            target: new.target,
+            package_id: package.id,
+            product_key: package.product_key.clone(),
+            module: package.module.clone(),
+            package_kind: package.kind.clone(),
+            source_versions: new.source_versions,
+            policy: new.policy,
+            push_per_minute_max: new.push_per_minute_max,
+            overwrite: new.overwrite,
+            multi_module: new.multi_module,
+            tags: new.tags,
+            status: if planned { BatchStatus::Planned } else { BatchStatus::InProgress },
+            cancel: None,
+            strategy_canceled_at: None,
+            created_at: now,
+            started_at: (!planned).then_some(now),
+            ended_at: None,
+        }
+    }
+
+    /// Returns the versions it upgrades from; empty is any.
+    pub fn sources(&self) -> &[Version] {
+        match &self.package_kind {
+            PackageKind::Delta { source_version } => core::slice::from_ref(source_version),
+            PackageKind::Full => &self.source_versions,
+        }
+    }
+
+    /// Tells whether devices that were not reached yet still get their tasks.
+    pub fn takes_devices(&self) -> bool {
+        match self.mode {
+            UpgradeMode::Static => !self.cancel.is_some_and(|cancel| cancel.stops_expansion(&self.policy)),
+            UpgradeMode::Dynamic { .. } => self.strategy_canceled_at.is_none(),
+        }
+    }
+
     /// Tells whether a device on `version` is one this batch upgrades from (R54, R57).
     pub fn upgrades_from(&self, version: Option<&Version>) -> bool {
         match (self.package_kind.source_version(), version) {
@@ -240,7 +299,7 @@ impl Batch {
 
     /// Tells whether a task would be canceled by what an operator asked for.
     pub fn cancels(&self, task: &Task) -> bool {
-        self.cancel.is_some_and(|cancel| cancel.covers(task))
+        self.cancel.is_some_and(|cancel| cancel.covers(task, &self.policy))
     }
 
     /// Returns the tags as keys and values.

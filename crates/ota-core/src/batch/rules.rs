@@ -1,91 +1,61 @@
-//! What a new batch must look like (R54-R89, for static batches).
+//! What a new batch must look like (R54-R89).
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
-use super::{Tag, TargetSelection};
+use super::schedule::check_schedule;
+use super::{BatchError, GrayPercent, ScheduleFields, Tag, TargetSelection, UpgradeMode};
+use crate::device::Region;
 use crate::device::push::is_reserved_tag_key;
-use crate::error::{Coded, Faults, ValueError, check_len};
+use crate::error::{Faults, ValueError, check_len};
 use crate::ids::{DeviceName, Version};
 use crate::limits;
-use crate::package::Package;
-use crate::task::Retry;
+use crate::package::{Package, PackageKind};
+use crate::task::{Retry, TaskPolicy, Window};
+use crate::time::Timestamp;
 
-/// Why a batch is refused although each of its fields is well formed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BatchError {
-    /// The package has not passed its trial (R42).
-    PackageNotVerified {
-        /// How its trial stands.
-        status: &'static str,
-    },
-    /// A source version is the package's target version (R58).
-    SourceIsTarget,
-    /// A delta upgrades from its own source version only (R57).
-    SourceNotDeltas {
-        /// The delta's source version.
-        source_version: String,
-    },
-    /// A batch for named devices takes them on whatever version they are (R56).
-    SourceVersionsNotAllowed,
-    /// No device is eligible (R74).
-    NoDevice,
-    /// Devices that the product does not have.
-    UnknownDevices {
-        /// Their names.
-        names: Vec<String>,
-    },
-    /// The batch has ended, so there is nothing to cancel (R150).
-    Ended {
-        /// How it ended.
-        status: &'static str,
-    },
-    /// A cancel that names nothing (R147).
-    CancelNothing,
+/// What a product and the service allow where the documents differ; the default is the newer document to the letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The highest rate, which is also the default (R81).
+    pub push_per_minute_max: u32,
+    /// See [`TaskPolicy::forgive_source_version`].
+    pub forgive_source_version: bool,
+    /// Whether only upgrades that have begun are retried, of batches that name source versions.
+    pub narrow_retries: bool,
+    /// Whether the retry interval must be below the timeout.
+    pub strict_retry_interval: bool,
 }
 
-impl Coded for BatchError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::PackageNotVerified { .. } => "batch.package-not-verified",
-            Self::SourceIsTarget => "batch.source-is-target",
-            Self::SourceNotDeltas { .. } => "batch.source-not-deltas",
-            Self::SourceVersionsNotAllowed => "batch.source-versions-not-allowed",
-            Self::NoDevice => "batch.no-device",
-            Self::UnknownDevices { .. } => "batch.unknown-devices",
-            Self::Ended { .. } => "batch.ended",
-            Self::CancelNothing => "batch.cancel-nothing",
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
+            forgive_source_version: false,
+            narrow_retries: false,
+            strict_retry_interval: false,
         }
     }
 }
-
-impl fmt::Display for BatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PackageNotVerified { status } => {
-                write!(f, "the package must be verified on test devices first; its verification is {status}")
-            }
-            Self::SourceIsTarget => write!(f, "a source version must differ from the package's version"),
-            Self::SourceNotDeltas { source_version } => {
-                write!(f, "the package is a delta from {source_version} and upgrades from no other version")
-            }
-            Self::SourceVersionsNotAllowed => {
-                write!(f, "a batch for named devices takes no source versions")
-            }
-            Self::NoDevice => write!(f, "no device is eligible for this batch"),
-            Self::UnknownDevices { names } => write!(f, "the product has no device {}", names.join(", ")),
-            Self::Ended { status } => write!(f, "the batch is {status}"),
-            Self::CancelNothing => write!(f, "say which tasks to cancel: queued, notified or in_progress"),
-        }
-    }
-}
-
-impl core::error::Error for BatchError {}
 
 /// The raw words of a request for a new batch.
 #[derive(Clone, Debug, Default)]
 pub struct BatchFields<'a> {
+    /// `product_key`; absent is the package's.
+    pub product_key: Option<&'a str>,
+    /// `mode`: `static` or `dynamic`; absent is `static`.
+    pub mode: Option<&'a str>,
+    /// `new_reports_only`, for a dynamic batch; absent is no (R109).
+    pub new_reports_only: Option<bool>,
+    /// `schedule`.
+    pub schedule: Option<ScheduleFields>,
+    /// `push`; absent is yes (R95).
+    pub push: Option<bool>,
+    /// `needs_confirmation`; absent is no (R96).
+    pub needs_confirmation: Option<bool>,
+    /// `multi_module`; absent is no (R141).
+    pub multi_module: Option<bool>,
     /// `target`.
     pub target: TargetFields<'a>,
     /// `source_versions`.
@@ -109,93 +79,278 @@ pub struct TargetFields<'a> {
     pub selection: Option<&'a str>,
     /// `devices`.
     pub devices: Option<Vec<&'a str>>,
+    /// The names of the uploaded list that `device_list` names; the caller has read it.
+    pub listed: Option<Vec<DeviceName>>,
+    /// `gray_percent`.
+    pub gray_percent: Option<&'a str>,
+    /// `regions`: provinces and cities.
+    pub regions: Option<Vec<(Option<&'a str>, Option<&'a str>)>>,
 }
 
 /// What an operator says of a batch, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBatch {
+    /// When it takes its devices.
+    pub mode: UpgradeMode,
     /// Which devices.
     pub target: TargetSelection,
     /// The versions that are upgraded; empty is any.
     pub source_versions: Vec<Version>,
     /// Pushes per minute.
     pub push_per_minute_max: u32,
-    /// Minutes from the first progress to failure.
-    pub timeout_minutes: Option<u16>,
-    /// When and how often to try again.
-    pub retry: Option<Retry>,
+    /// What its tasks do.
+    pub policy: TaskPolicy,
     /// Whether older tasks that have not begun are replaced.
     pub overwrite: bool,
+    /// Whether its tasks occupy the package's module only.
+    pub multi_module: bool,
     /// Pairs for the devices.
     pub tags: Vec<Tag>,
 }
 
 impl NewBatch {
-    /// Checks the words of a request against the package; every fault at once.
+    /// Checks the words of a request, made at `now`, against the package; every fault at once.
     ///
     /// # Errors
     /// The faults, with JSON pointers into the request.
-    pub fn check(fields: &BatchFields<'_>, package: &Package) -> Result<Self, Faults> {
-        Self::check_against(fields, Some(package))
-    }
-
-    /// Returns the faults of a request whose package is not there: all that do not depend on it.
-    pub fn faults_without_package(fields: &BatchFields<'_>) -> Faults {
-        Self::check_against(fields, None).err().unwrap_or_default()
-    }
-
-    fn check_against(fields: &BatchFields<'_>, package: Option<&Package>) -> Result<Self, Faults> {
+    pub fn check(
+        fields: &BatchFields<'_>,
+        package: &Package,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<Self, Faults> {
         let mut faults = Faults::new();
-        if let Some(package) = package.filter(|package| !package.verification.allows_upgrade()) {
+        if !package.verification.allows_upgrade() {
             let status = package.verification.as_str();
             faults.add("/package_id", &BatchError::PackageNotVerified { status });
         }
-        let target = check_target(&fields.target, &mut faults);
-        let source_versions = check_source_versions(fields, package, &mut faults);
-        let rate = fields.push_per_minute_max.unwrap_or(limits::PUSH_PER_MINUTE_MAX);
-        let (min, max) = (limits::PUSH_PER_MINUTE_MIN, limits::PUSH_PER_MINUTE_MAX);
-        if !(min..=max).contains(&rate) {
-            faults.add("/push_per_minute_max", &ValueError::Range { min: min.into(), max: max.into() });
+        if fields.product_key.is_some_and(|key| key != package.product_key.as_str()) {
+            faults.add("/product_key", &BatchError::ProductMismatch);
         }
-        check_timeout(fields.timeout_minutes, &mut faults);
-        let retry = fields.retry.map(|(after_minutes, count_max)| Retry { after_minutes, count_max });
-        if let Some(retry) = retry {
-            if !limits::RETRY_AFTER_MINUTES.contains(&retry.after_minutes) {
-                faults.add("/retry/after_minutes", &ValueError::NotOneOf { allowed: "0, 10, 30, 60, 1440" });
-            }
-            if !limits::RETRY_COUNTS.contains(&retry.count_max) {
-                faults.add("/retry/count_max", &ValueError::NotOneOf { allowed: "1, 2, 5" });
-            }
-        }
-        let tags = check_tags(&fields.tags, &mut faults);
-        match target {
-            Some(target) if faults.0.is_empty() => Ok(Self {
-                target,
-                source_versions,
-                push_per_minute_max: rate,
+        let parts = Parts::check(fields, Some(package), terms, now, &mut faults);
+        let Parts { mode, target: Some(target), source_versions, push_per_minute_max, window, retry, tags } =
+            parts
+        else {
+            return Err(faults);
+        };
+        faults.into_result()?;
+        Ok(Self {
+            mode,
+            target,
+            source_versions,
+            push_per_minute_max,
+            policy: TaskPolicy {
                 timeout_minutes: fields.timeout_minutes,
                 retry,
-                overwrite: fields.overwrite.unwrap_or(false),
-                tags,
-            }),
-            _ => Err(faults),
+                forgive_source_version: terms.forgive_source_version,
+                retry_begun_only: terms.narrow_retries,
+                push: fields.push.unwrap_or(true),
+                needs_confirmation: fields.needs_confirmation.unwrap_or(false),
+                window,
+                ..TaskPolicy::new(package.target_version.clone())
+            },
+            overwrite: fields.overwrite.unwrap_or(false),
+            multi_module: fields.multi_module.unwrap_or(false),
+            tags,
+        })
+    }
+
+    /// Returns the faults of a request whose package is not there: all that do not depend on it.
+    pub fn faults_without_package(fields: &BatchFields<'_>, now: Timestamp) -> Faults {
+        let mut faults = Faults::new();
+        Parts::check(fields, None, &Terms::default(), now, &mut faults);
+        faults
+    }
+}
+
+/// The parts of a new batch that have rules of their own.
+struct Parts {
+    mode: UpgradeMode,
+    target: Option<TargetSelection>,
+    source_versions: Vec<Version>,
+    push_per_minute_max: u32,
+    window: Window,
+    retry: Option<Retry>,
+    tags: Vec<Tag>,
+}
+
+impl Parts {
+    fn check(
+        fields: &BatchFields<'_>,
+        package: Option<&Package>,
+        terms: &Terms,
+        now: Timestamp,
+        faults: &mut Faults,
+    ) -> Self {
+        let mode = check_mode(fields, package, faults);
+        let target = check_target(&fields.target, faults);
+        let source_versions = check_source_versions(fields, package, faults);
+        let push_per_minute_max = check_rate(fields.push_per_minute_max, terms, faults);
+        let window =
+            fields.schedule.map(|schedule| check_schedule(schedule, now, faults)).unwrap_or_default();
+        check_timeout(fields.timeout_minutes, faults);
+        let retry = check_retry(fields, package, terms, faults);
+        if fields.multi_module == Some(true) && fields.overwrite == Some(true) {
+            faults.add("/overwrite", &BatchError::MultiModuleOverwrite);
+        }
+        let tags = check_tags(&fields.tags, faults);
+        Self { mode, target, source_versions, push_per_minute_max, window, retry, tags }
+    }
+}
+
+fn check_mode(fields: &BatchFields<'_>, package: Option<&Package>, faults: &mut Faults) -> UpgradeMode {
+    match fields.mode.unwrap_or("static") {
+        "static" => {
+            if fields.new_reports_only.is_some() {
+                let why = "a static batch takes the devices of its creation";
+                faults.add("/new_reports_only", &ValueError::NotAllowed { why });
+            }
+            UpgradeMode::Static
+        }
+        "dynamic" => {
+            if matches!(fields.target.selection, Some("specific" | "gray")) {
+                faults.add("/target/selection", &BatchError::DynamicTarget);
+            }
+            let is_full = package.is_some_and(|package| package.kind == PackageKind::Full);
+            if is_full && fields.source_versions.is_empty() {
+                faults.add("/source_versions", &BatchError::SourceVersionsRequired);
+            }
+            if fields.schedule.is_some() {
+                faults.add("/schedule", &BatchError::ScheduleStaticOnly);
+            }
+            UpgradeMode::Dynamic { new_reports_only: fields.new_reports_only.unwrap_or(false) }
+        }
+        _ => {
+            faults.add("/mode", &ValueError::NotOneOf { allowed: "static, dynamic" });
+            UpgradeMode::Static
         }
     }
 }
 
-/// Checks a request to try a package: 1 to 10 test devices, each once (R44), and a timeout (R48). Returns the names
-/// sorted.
+fn check_rate(rate: Option<u32>, terms: &Terms, faults: &mut Faults) -> u32 {
+    let (min, max) = (limits::PUSH_PER_MINUTE_MIN, terms.push_per_minute_max);
+    let rate = rate.unwrap_or(max);
+    if !(min..=max).contains(&rate) {
+        faults.add("/push_per_minute_max", &ValueError::Range { min: min.into(), max: max.into() });
+    }
+    rate
+}
+
+fn check_retry(
+    fields: &BatchFields<'_>,
+    package: Option<&Package>,
+    terms: &Terms,
+    faults: &mut Faults,
+) -> Option<Retry> {
+    let (after_minutes, count_max) = fields.retry?;
+    if !limits::RETRY_AFTER_MINUTES.contains(&after_minutes) {
+        faults.add("/retry/after_minutes", &ValueError::NotOneOf { allowed: "0, 10, 30, 60, 1440" });
+    } else if terms.strict_retry_interval && fields.timeout_minutes.is_some_and(|most| after_minutes >= most)
+    {
+        faults.add("/retry/after_minutes", &BatchError::RetryAfterTimeout);
+    }
+    if !limits::RETRY_COUNTS.contains(&count_max) {
+        faults.add("/retry/count_max", &ValueError::NotOneOf { allowed: "1, 2, 5" });
+    }
+    let is_full = package.is_some_and(|package| package.kind == PackageKind::Full);
+    if terms.narrow_retries && is_full && fields.source_versions.is_empty() {
+        faults.add("/retry", &BatchError::RetryNeedsSourceVersions);
+    }
+    Some(Retry { after_minutes, count_max })
+}
+
+/// The raw words of a request for a trial.
+#[derive(Clone, Debug, Default)]
+pub struct VerificationFields<'a> {
+    /// `product_key`; absent is the package's.
+    pub product_key: Option<&'a str>,
+    /// `devices`.
+    pub devices: Vec<&'a str>,
+    /// `source_versions`; absent is any (R45).
+    pub source_versions: Vec<&'a str>,
+    /// `timeout_minutes`.
+    pub timeout_minutes: Option<u16>,
+    /// `push`; absent is yes.
+    pub push: Option<bool>,
+    /// `needs_confirmation`; absent is no.
+    pub needs_confirmation: Option<bool>,
+    /// `tags`: keys and values.
+    pub tags: Vec<(&'a str, &'a str)>,
+}
+
+/// Checks a request to try a package: 1 to 10 test devices, each once (R44), source versions that are none of the
+/// target's and, for a delta, its own (R45-R47), a timeout (R48). No retry, rate, schedule or overwriting belongs to it.
 ///
 /// # Errors
 /// The faults, with JSON pointers into the request.
-pub fn check_verification(names: &[&str], timeout_minutes: Option<u16>) -> Result<Vec<DeviceName>, Faults> {
+pub fn check_verification(
+    fields: &VerificationFields<'_>,
+    package: &Package,
+    terms: &Terms,
+) -> Result<NewBatch, Faults> {
     let mut faults = Faults::new();
-    let devices = check_devices(names, limits::VERIFY_DEVICES_MAX, "/devices", &mut faults);
-    check_timeout(timeout_minutes, &mut faults);
+    if fields.product_key.is_some_and(|key| key != package.product_key.as_str()) {
+        faults.add("/product_key", &BatchError::ProductMismatch);
+    }
+    let devices = check_devices(&fields.devices, limits::VERIFY_DEVICES_MAX, "/devices", &mut faults);
+    let source_versions = check_versions(&fields.source_versions, Some(package), &mut faults);
+    check_timeout(fields.timeout_minutes, &mut faults);
+    let tags = check_tags(&fields.tags, &mut faults);
     match devices {
-        Some(devices) if faults.0.is_empty() => Ok(devices),
+        Some(devices) if faults.0.is_empty() => Ok(NewBatch {
+            mode: UpgradeMode::Static,
+            target: TargetSelection::Specific { devices, listed: false },
+            source_versions,
+            push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
+            policy: TaskPolicy {
+                timeout_minutes: fields.timeout_minutes,
+                forgive_source_version: terms.forgive_source_version,
+                push: fields.push.unwrap_or(true),
+                needs_confirmation: fields.needs_confirmation.unwrap_or(false),
+                ..TaskPolicy::new(package.target_version.clone())
+            },
+            overwrite: false,
+            multi_module: false,
+            tags,
+        }),
         _ => Err(faults),
     }
+}
+
+/// Reads an uploaded device list: one name per line, or several with commas between (R66). Empty rows and a byte order
+/// mark are passed over.
+///
+/// # Errors
+/// Every bad row, as the fault of `row:7`; or that there are too many, or none.
+pub fn parse_device_list(text: &str) -> Result<Vec<DeviceName>, Faults> {
+    let mut faults = Faults::new();
+    let mut devices: Vec<(DeviceName, usize)> = Vec::new();
+    let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
+    let names = lines.flat_map(|(at, line)| line.split(',').map(move |name| (at + 1, name.trim())));
+    let mut rows = 0;
+    for (row, name) in names.filter(|(_, name)| !name.is_empty()) {
+        rows += 1;
+        if rows > limits::DEVICE_LIST_ROWS_MAX {
+            continue;
+        }
+        if let Some(name) = faults.take(&format!("row:{row}"), DeviceName::new(name)) {
+            devices.push((name, row));
+        }
+    }
+    if rows > limits::DEVICE_LIST_ROWS_MAX {
+        faults = Faults::new();
+        faults.add("/target/device_list", &BatchError::ListTooLong { rows });
+        return Err(faults);
+    }
+    if rows == 0 {
+        faults.add("/target/device_list", &ValueError::Missing);
+    }
+    devices.sort();
+    for pair in devices.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        faults.add(&format!("row:{}", pair[1].1), &ValueError::Duplicate { item: pair[1].0.as_str().into() });
+    }
+    faults.into_result()?;
+    Ok(devices.into_iter().map(|(name, _)| name).collect())
 }
 
 /// Checks a list of device names: 1 to `max`, well formed, each once. Returns them sorted.
@@ -210,7 +365,7 @@ fn check_devices(names: &[&str], max: usize, pointer: &str, faults: &mut Faults)
     }
     let mut devices: Vec<DeviceName> = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
-        let pointer = alloc::format!("{pointer}/{index}");
+        let pointer = format!("{pointer}/{index}");
         let Some(name) = faults.take(&pointer, DeviceName::new(name)) else { continue };
         match devices.binary_search(&name) {
             Ok(_) => faults.add(&pointer, &ValueError::Duplicate { item: name.as_str().into() }),
@@ -229,27 +384,90 @@ fn check_timeout(minutes: Option<u16>, faults: &mut Faults) {
 }
 
 fn check_target(fields: &TargetFields<'_>, faults: &mut Faults) -> Option<TargetSelection> {
-    match (fields.selection, &fields.devices) {
-        (None, _) => {
-            faults.add("/target/selection", &ValueError::Missing);
+    let Some(selection) = fields.selection else {
+        faults.add("/target/selection", &ValueError::Missing);
+        return None;
+    };
+    let before = faults.0.len();
+    let mut refuse = |is_given: bool, owner: &str, pointer: &str, why: &'static str| {
+        if is_given && selection != owner {
+            faults.add(pointer, &ValueError::NotAllowed { why });
+        }
+    };
+    refuse(
+        fields.devices.is_some(),
+        "specific",
+        "/target/devices",
+        "only a batch for named devices names them",
+    );
+    refuse(
+        fields.listed.is_some(),
+        "specific",
+        "/target/device_list",
+        "only a batch for named devices has a list",
+    );
+    refuse(
+        fields.gray_percent.is_some(),
+        "gray",
+        "/target/gray_percent",
+        "only a gray rollout has a percentage",
+    );
+    refuse(fields.regions.is_some(), "region", "/target/regions", "only a regional batch has regions");
+    let target = match selection {
+        "all" => Some(TargetSelection::All),
+        "specific" => check_named(fields, faults),
+        "gray" => {
+            let percent = fields.gray_percent.ok_or(ValueError::Missing).and_then(GrayPercent::new);
+            let percent = faults.take("/target/gray_percent", percent);
+            percent.map(|percent| TargetSelection::Gray { percent, cutoff: None })
+        }
+        "region" => check_regions(fields.regions.as_deref().unwrap_or_default(), faults),
+        _ => {
+            let allowed = "all, specific, gray, region";
+            faults.add("/target/selection", &ValueError::NotOneOf { allowed });
             None
         }
-        (Some("all"), None) => Some(TargetSelection::All),
-        (Some("all"), Some(_)) => {
-            let why = "a batch for all devices names none";
-            faults.add("/target/devices", &ValueError::NotAllowed { why });
+    };
+    target.filter(|_| faults.0.len() == before)
+}
+
+fn check_named(fields: &TargetFields<'_>, faults: &mut Faults) -> Option<TargetSelection> {
+    match (&fields.devices, &fields.listed) {
+        (Some(_), Some(_)) => {
+            faults.add("/target/device_list", &BatchError::NamesAndList);
             None
         }
-        (Some("specific"), devices) => {
-            let names = devices.as_deref().unwrap_or_default();
+        (None, Some(listed)) => Some(TargetSelection::Specific { devices: listed.clone(), listed: true }),
+        (names, None) => {
+            let names = names.as_deref().unwrap_or_default();
             check_devices(names, limits::BATCH_DEVICES_MAX, "/target/devices", faults)
-                .map(|devices| TargetSelection::Specific { devices })
-        }
-        (Some(_), _) => {
-            faults.add("/target/selection", &ValueError::NotOneOf { allowed: "all, specific" });
-            None
+                .map(|devices| TargetSelection::Specific { devices, listed: false })
         }
     }
+}
+
+fn check_regions(listed: &[(Option<&str>, Option<&str>)], faults: &mut Faults) -> Option<TargetSelection> {
+    if listed.is_empty() {
+        faults.add("/target/regions", &ValueError::Missing);
+    }
+    if listed.len() > limits::REGIONS_MAX {
+        let max = limits::REGIONS_MAX;
+        faults.add("/target/regions", &ValueError::TooMany { count: listed.len(), max });
+        return None;
+    }
+    let mut regions: Vec<Region> = Vec::with_capacity(listed.len());
+    for (index, (province, city)) in listed.iter().enumerate() {
+        let pointer = format!("/target/regions/{index}");
+        let region = province.ok_or(ValueError::Missing).and_then(|province| Region::new(province, *city));
+        match faults.take(&pointer, region) {
+            Some(region) if regions.contains(&region) => {
+                faults.add(&pointer, &ValueError::Duplicate { item: format!("{region}") });
+            }
+            Some(region) => regions.push(region),
+            None => {}
+        }
+    }
+    Some(TargetSelection::Region { regions })
 }
 
 fn check_source_versions(
@@ -257,18 +475,22 @@ fn check_source_versions(
     package: Option<&Package>,
     faults: &mut Faults,
 ) -> Vec<Version> {
-    let listed = &fields.source_versions;
+    if !fields.source_versions.is_empty() && fields.target.selection == Some("specific") {
+        faults.add("/source_versions", &BatchError::SourceVersionsNotAllowed);
+    }
+    check_versions(&fields.source_versions, package, faults)
+}
+
+/// Checks source versions: at most 10, each once (R59), none of them the target (R58), of a delta only its own (R57).
+fn check_versions(listed: &[&str], package: Option<&Package>, faults: &mut Faults) -> Vec<Version> {
     if listed.len() > limits::SOURCE_VERSIONS_MAX {
         let max = limits::SOURCE_VERSIONS_MAX;
         faults.add("/source_versions", &ValueError::TooMany { count: listed.len(), max });
         return Vec::new();
     }
-    if !listed.is_empty() && fields.target.selection == Some("specific") {
-        faults.add("/source_versions", &BatchError::SourceVersionsNotAllowed);
-    }
     let mut versions: Vec<Version> = Vec::with_capacity(listed.len());
     for (index, text) in listed.iter().enumerate() {
-        let pointer = alloc::format!("/source_versions/{index}");
+        let pointer = format!("/source_versions/{index}");
         let Some(version) = faults.take(&pointer, Version::new(text)) else { continue };
         let delta_from = package.and_then(|package| package.kind.source_version());
         match delta_from {
@@ -276,7 +498,7 @@ fn check_source_versions(
                 faults.add(&pointer, &BatchError::SourceIsTarget);
             }
             Some(source_version) if version != *source_version => {
-                let source_version = source_version.as_str().into();
+                let source_version: String = source_version.as_str().into();
                 faults.add(&pointer, &BatchError::SourceNotDeltas { source_version });
             }
             _ if versions.contains(&version) => {
@@ -288,7 +510,8 @@ fn check_source_versions(
     versions
 }
 
-fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
+/// Checks tags (R86).
+pub(crate) fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
     if tags.len() > limits::TAGS_MAX {
         faults.add("/tags", &ValueError::TooMany { count: tags.len(), max: limits::TAGS_MAX });
         return Vec::new();
@@ -299,7 +522,7 @@ fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
     }
     let mut checked: Vec<Tag> = Vec::with_capacity(tags.len());
     for (index, (key, value)) in tags.iter().enumerate() {
-        let key_pointer = alloc::format!("/tags/{index}/key");
+        let key_pointer = format!("/tags/{index}/key");
         faults.take(&key_pointer, check_len(key, 1, limits::TAG_KEY_LEN_MAX));
         if !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '.') {
             faults.add(&key_pointer, &ValueError::Charset { allowed: "letters, digits, `.`" });
@@ -311,7 +534,7 @@ fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
         if checked.iter().any(|t| t.key == *key) {
             faults.add(&key_pointer, &ValueError::Duplicate { item: (*key).into() });
         }
-        let value_pointer = alloc::format!("/tags/{index}/value");
+        let value_pointer = format!("/tags/{index}/value");
         faults.take(&value_pointer, check_len(value, 1, limits::TAG_VALUE_LEN_MAX));
         checked.push(Tag { key: (*key).into(), value: (*value).into() });
     }
@@ -321,3 +544,7 @@ fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
 #[cfg(test)]
 #[path = "rules_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "rules_kinds_tests.rs"]
+mod kinds_tests;

@@ -9,12 +9,14 @@ use crate::ids::{ModuleName, PackageId, ProductKey};
 use crate::package::{PackageKind, VerificationStatus};
 use crate::time::Timestamp;
 
+pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
 fn version(text: &str) -> Version {
     Version::new(text).unwrap()
 }
 
 /// A verified full package that leads to 2.0.
-fn package() -> Package {
+pub(super) fn package() -> Package {
     Package {
         id: PackageId([1; 16]),
         product_key: ProductKey::new("a1lamp").unwrap(),
@@ -34,39 +36,46 @@ fn package() -> Package {
     }
 }
 
-fn delta_from(source: &str) -> Package {
+pub(super) fn delta_from(source: &str) -> Package {
     Package { kind: PackageKind::Delta { source_version: version(source) }, ..package() }
 }
 
 /// A batch for all devices, everything else left to its default.
-fn all() -> BatchFields<'static> {
-    BatchFields { target: TargetFields { selection: Some("all"), devices: None }, ..Default::default() }
-}
-
-fn specific(names: Vec<&str>) -> BatchFields<'_> {
+pub(super) fn all() -> BatchFields<'static> {
     BatchFields {
-        target: TargetFields { selection: Some("specific"), devices: Some(names) },
+        target: TargetFields { selection: Some("all"), ..Default::default() },
         ..Default::default()
     }
 }
 
-fn from<'a>(versions: &[&'a str]) -> BatchFields<'a> {
+pub(super) fn specific(names: Vec<&str>) -> BatchFields<'_> {
+    BatchFields {
+        target: TargetFields { selection: Some("specific"), devices: Some(names), ..Default::default() },
+        ..Default::default()
+    }
+}
+
+pub(super) fn from<'a>(versions: &[&'a str]) -> BatchFields<'a> {
     BatchFields { source_versions: versions.to_vec(), ..all() }
 }
 
+pub(super) fn check(fields: &BatchFields<'_>) -> Result<NewBatch, Faults> {
+    NewBatch::check(fields, &package(), &Terms::default(), NOW)
+}
+
 /// The pointers and codes of the faults of a request.
-fn faults_with(fields: &BatchFields<'_>, package: &Package) -> Vec<(String, &'static str)> {
-    match NewBatch::check(fields, package) {
+pub(super) fn faults_with(fields: &BatchFields<'_>, package: &Package) -> Vec<(String, &'static str)> {
+    match NewBatch::check(fields, package, &Terms::default(), NOW) {
         Ok(_) => vec![],
         Err(faults) => faults.0.into_iter().map(|fault| (fault.pointer, fault.code)).collect(),
     }
 }
 
-fn faults(fields: &BatchFields<'_>) -> Vec<(String, &'static str)> {
+pub(super) fn faults(fields: &BatchFields<'_>) -> Vec<(String, &'static str)> {
     faults_with(fields, &package())
 }
 
-fn fault(pointer: &str, code: &'static str) -> Vec<(String, &'static str)> {
+pub(super) fn fault(pointer: &str, code: &'static str) -> Vec<(String, &'static str)> {
     vec![(pointer.to_string(), code)]
 }
 
@@ -74,14 +83,15 @@ fn fault(pointer: &str, code: &'static str) -> Vec<(String, &'static str)> {
 
 #[test]
 fn a_request_that_says_only_all_is_a_batch_with_the_defaults() {
-    let batch = NewBatch::check(&all(), &package()).unwrap();
+    let batch = check(&all()).unwrap();
     let expected = NewBatch {
+        mode: UpgradeMode::Static,
         target: TargetSelection::All,
         source_versions: vec![],
         push_per_minute_max: 1_000,
-        timeout_minutes: None,
-        retry: None,
+        policy: TaskPolicy::new(version("2.0")),
         overwrite: false,
+        multi_module: false,
         tags: vec![],
     };
     assert_eq!(batch, expected);
@@ -176,7 +186,7 @@ fn r20_a_source_version_has_a_versions_form() {
 
 #[test]
 fn r64_a_batch_for_all_names_no_device() {
-    let target = TargetFields { selection: Some("all"), devices: Some(vec!["lamp"]) };
+    let target = TargetFields { selection: Some("all"), devices: Some(vec!["lamp"]), ..Default::default() };
     assert_eq!(faults(&BatchFields { target, ..all() }), fault("/target/devices", "value.not-allowed"));
 }
 
@@ -190,9 +200,9 @@ fn r65_two_hundred_devices_are_accepted_and_one_more_refused() {
 
 #[test]
 fn r65_the_names_are_kept_sorted() {
-    let batch = NewBatch::check(&specific(vec!["spot", "bulb", "lamp"]), &package()).unwrap();
+    let batch = check(&specific(vec!["spot", "bulb", "lamp"])).unwrap();
     let devices = ["bulb", "lamp", "spot"].map(|name| DeviceName::new(name).unwrap()).to_vec();
-    assert_eq!(batch.target, TargetSelection::Specific { devices });
+    assert_eq!(batch.target, TargetSelection::Specific { devices, listed: false });
 }
 
 #[test]
@@ -207,7 +217,7 @@ fn r65_a_batch_for_named_devices_names_some_and_each_once() {
 
 #[test]
 fn a_selection_that_is_not_offered_is_refused() {
-    let target = TargetFields { selection: Some("gray"), devices: None };
+    let target = TargetFields { selection: Some("group"), ..Default::default() };
     assert_eq!(faults(&BatchFields { target, ..all() }), fault("/target/selection", "value.not-one-of"));
 }
 
@@ -256,8 +266,7 @@ fn a_retry_that_could_start_only_after_the_timeout_is_accepted() {
 
 #[test]
 fn r85_a_batch_overwrites_only_when_it_says_so() {
-    let overwrites =
-        |overwrite| NewBatch::check(&BatchFields { overwrite, ..all() }, &package()).unwrap().overwrite;
+    let overwrites = |overwrite| check(&BatchFields { overwrite, ..all() }).unwrap().overwrite;
     assert_eq!([None, Some(false), Some(true)].map(overwrites), [false, false, true]);
 }
 
@@ -322,32 +331,49 @@ fn a_tag_key_is_not_the_name_of_a_field_of_the_upgrade() {
 
 // A verification.
 
+pub(super) fn trial(fields: &VerificationFields<'_>) -> Result<NewBatch, Faults> {
+    check_verification(fields, &package(), &Terms::default())
+}
+
+pub(super) fn trial_on(devices: &[&'static str]) -> VerificationFields<'static> {
+    VerificationFields { devices: devices.to_vec(), ..VerificationFields::default() }
+}
+
 #[test]
 fn r44_a_trial_has_1_to_10_devices() {
     let names: Vec<String> = (0..11).map(|n| format!("lamp-{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for (count, good) in [(0, false), (1, true), (10, true), (11, false)] {
-        assert_eq!(check_verification(&names[..count], None).is_ok(), good, "{count}");
+        assert_eq!(
+            trial(&VerificationFields { devices: names[..count].to_vec(), ..Default::default() }).is_ok(),
+            good,
+            "{count}"
+        );
     }
 }
 
 #[test]
 fn r44_a_test_device_is_named_once() {
-    let faults = check_verification(&["lamp", "lamp"], None).unwrap_err();
+    let faults = trial(&trial_on(&["lamp", "lamp"])).unwrap_err();
     assert_eq!((faults.0[0].pointer.as_str(), faults.0[0].code), ("/devices/1", "value.duplicate"));
 }
 
 #[test]
 fn r48_a_trials_timeout_is_1_to_1440_minutes() {
     for (minutes, good) in [(0, false), (1, true), (1_440, true), (1_441, false)] {
-        assert_eq!(check_verification(&["lamp"], Some(minutes)).is_ok(), good, "{minutes}");
+        assert_eq!(
+            trial(&VerificationFields { timeout_minutes: Some(minutes), ..trial_on(&["lamp"]) }).is_ok(),
+            good,
+            "{minutes}"
+        );
     }
 }
 
 #[test]
 fn the_test_devices_are_kept_sorted() {
-    let devices = check_verification(&["spot", "bulb"], None).unwrap();
-    assert_eq!(devices.iter().map(DeviceName::as_str).collect::<Vec<_>>(), ["bulb", "spot"]);
+    let devices = ["bulb", "spot"].map(|name| DeviceName::new(name).unwrap()).to_vec();
+    let target = TargetSelection::Specific { devices, listed: false };
+    assert_eq!(trial(&trial_on(&["spot", "bulb"])).unwrap().target, target);
 }
 
 #[test]
@@ -355,6 +381,6 @@ fn a_package_that_is_not_there_hides_no_other_fault() {
     let fields =
         BatchFields { push_per_minute_max: Some(5), timeout_minutes: Some(0), ..BatchFields::default() };
     let pointers: Vec<String> =
-        NewBatch::faults_without_package(&fields).0.into_iter().map(|fault| fault.pointer).collect();
+        NewBatch::faults_without_package(&fields, NOW).0.into_iter().map(|fault| fault.pointer).collect();
     assert_eq!(pointers, ["/target/selection", "/push_per_minute_max", "/timeout_minutes"]);
 }

@@ -7,7 +7,8 @@ use crate::device::DeviceSecret;
 use crate::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
 use crate::limits;
 use crate::package::PackageKind;
-use crate::task::{Reason, TaskPolicy, TaskStatus};
+use crate::task::{Reason, TaskPolicy};
+use crate::task::{Task, TaskEvent, TaskStatus};
 
 const BEFORE: Timestamp = Timestamp(1_000);
 const CREATED: Timestamp = Timestamp(2_000);
@@ -26,23 +27,21 @@ fn batch(id: u8) -> Batch {
     Batch {
         id: BatchId([id; 16]),
         kind: BatchKind::Upgrade,
+        mode: UpgradeMode::Static,
         target: TargetSelection::All,
         package_id: PackageId([1; 16]),
         product_key: ProductKey::new("a1lamp").unwrap(),
         module: ModuleName::default_module(),
         package_kind: PackageKind::Full,
         source_versions: vec![],
-        policy: TaskPolicy {
-            target_version: version("2.0"),
-            timeout_minutes: None,
-            retry: None,
-            forgive_source_version: false,
-        },
+        policy: TaskPolicy::new(version("2.0")),
         push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
         overwrite: false,
+        multi_module: false,
         tags: vec![],
         status: BatchStatus::InProgress,
         cancel: None,
+        strategy_canceled_at: None,
         created_at: CREATED,
         started_at: Some(CREATED),
         ended_at: None,
@@ -77,7 +76,7 @@ fn report(device: &mut Device, text: &str, at: Timestamp) {
 /// A device on 1.0 that is in a task of batch 9.
 fn in_task(status: TaskStatus) -> Device {
     let task = Task { status, ..Task::new(BatchId([9; 16]), Some(version("1.0")), false, BEFORE) };
-    Device { task: Some(task), ..runs("1.0") }
+    Device { tasks: vec![task], ..runs("1.0") }
 }
 
 fn statuses(tasks: &[Task]) -> Vec<TaskStatus> {
@@ -95,7 +94,7 @@ fn r64_a_batch_for_all_means_every_device() {
 fn r65_a_batch_for_named_devices_means_these_only() {
     let named = |names: &[&str]| {
         let devices = names.iter().map(|n| name(n)).collect();
-        Batch { target: TargetSelection::Specific { devices }, ..batch(1) }
+        Batch { target: TargetSelection::Specific { devices, listed: false }, ..batch(1) }
     };
     assert!(named(&["bulb", "lamp", "spot"]).means(&runs("1.0")));
     assert!(!named(&["bulb", "lamp-1", "spot"]).means(&runs("1.0")));
@@ -124,8 +123,8 @@ fn r57_a_delta_means_devices_on_its_own_source_version_only() {
 #[test]
 fn r73_t3_a_device_on_the_target_version_gets_no_task() {
     let mut device = runs("2.0");
-    assert_eq!(admit(&batch(1), &mut device, LATER), Admission::NotEligible);
-    assert_eq!((device.task, device.ended), (None, vec![]));
+    assert_eq!(admit(&batch(1), &mut device, LATER), Admission::NotMeant);
+    assert_eq!((device.tasks, device.ended), (vec![], vec![]));
 }
 
 #[test]
@@ -176,14 +175,14 @@ fn r132_only_the_batchs_module_counts() {
 fn t1_a_free_device_gets_a_queued_task() {
     let mut device = runs("1.0");
     assert_eq!(admit(&batch(1), &mut device, LATER), Admission::Queued);
-    assert_eq!(device.task, Some(Task::new(BatchId([1; 16]), Some(version("1.0")), false, LATER)));
+    assert_eq!(device.tasks, [Task::new(BatchId([1; 16]), Some(version("1.0")), false, LATER)]);
 }
 
 #[test]
 fn t1_the_source_version_of_a_device_that_told_none_stays_open() {
     let mut device = silent();
     admit(&batch(1), &mut device, LATER);
-    assert_eq!(device.task.unwrap().source_version, None);
+    assert_eq!(device.tasks[0].source_version, None);
 }
 
 #[test]
@@ -210,7 +209,7 @@ fn t2_r136_without_overwrite_the_old_task_goes_on_and_the_new_one_fails() {
     for status in [TaskStatus::Queued, TaskStatus::Notified, TaskStatus::InProgress] {
         let mut device = in_task(status);
         assert_eq!(admit(&batch(1), &mut device, LATER), Admission::Busy);
-        assert_eq!(device.task, in_task(status).task);
+        assert_eq!(device.tasks, in_task(status).tasks);
         assert_eq!(device.ended[0].reason, Some(Reason::DeviceBusy));
         assert_eq!(
             (statuses(&device.ended), device.ended[0].batch_id),
@@ -235,7 +234,7 @@ fn t16_r137_overwrite_replaces_a_task_that_has_not_begun() {
         assert_eq!(admit(&newer, &mut device, LATER), Admission::Queued);
         assert_eq!(device.ended[0].reason, Some(Reason::Overwritten));
         assert_eq!(
-            (statuses(&device.ended), device.task.unwrap().batch_id),
+            (statuses(&device.ended), device.tasks[0].batch_id),
             (vec![TaskStatus::Canceled], newer.id)
         );
     }
@@ -245,7 +244,7 @@ fn t16_r137_overwrite_replaces_a_task_that_has_not_begun() {
 fn t17_r138_overwrite_never_replaces_a_begun_upgrade() {
     let mut device = in_task(TaskStatus::InProgress);
     assert_eq!(admit(&Batch { overwrite: true, ..batch(1) }, &mut device, LATER), Admission::Busy);
-    assert_eq!(device.task, in_task(TaskStatus::InProgress).task);
+    assert_eq!(device.tasks, in_task(TaskStatus::InProgress).tasks);
 }
 
 #[test]
@@ -257,6 +256,6 @@ fn r140_once_the_old_task_has_ended_the_device_is_free() {
 
 #[test]
 fn a_device_has_a_task_of_the_batch_when_it_was_queued_or_busy() {
-    let made = [Admission::Queued, Admission::Busy, Admission::Already, Admission::NotEligible];
+    let made = [Admission::Queued, Admission::Busy, Admission::Already, Admission::NotMeant];
     assert_eq!(made.map(Admission::made_task), [true, true, false, false]);
 }

@@ -23,6 +23,8 @@ pub enum BatchEvent {
         /// Whether an operator canceled tasks of it.
         canceled: bool,
     },
+    /// An operator canceled the strategy of a dynamic batch: it is canceled, whatever its tasks do (R110).
+    StrategyCanceled,
 }
 
 impl BatchStatus {
@@ -60,6 +62,7 @@ impl BatchStatus {
             (Self::Planned | Self::InProgress, BatchEvent::AllTasksEnded { canceled: false }) => {
                 Self::Completed
             }
+            (Self::Planned | Self::InProgress, BatchEvent::StrategyCanceled) => Self::Canceled,
             (Self::Completed | Self::Canceled, _) => self,
         }
     }
@@ -77,11 +80,19 @@ mod tests {
     }
 
     #[test]
+    fn r110_canceling_the_strategy_cancels_the_batch() {
+        assert_eq!(S::InProgress.after(E::StrategyCanceled), S::Canceled);
+    }
+
+    #[test]
     fn an_ended_batch_stays_as_it_is() {
         for status in [S::Completed, S::Canceled] {
-            for event in
-                [E::Started, E::AllTasksEnded { canceled: true }, E::AllTasksEnded { canceled: false }]
-            {
+            for event in [
+                E::Started,
+                E::StrategyCanceled,
+                E::AllTasksEnded { canceled: true },
+                E::AllTasksEnded { canceled: false },
+            ] {
                 assert_eq!(status.after(event), status);
             }
         }

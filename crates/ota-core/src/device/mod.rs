@@ -4,9 +4,12 @@ pub mod auth;
 pub mod message;
 pub mod push;
 
+mod region;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::region::Region;
 use crate::error::{Coded, ValueError};
 use crate::ids::{BatchId, DeviceName, ModuleName, Version};
 use crate::limits;
@@ -15,8 +18,8 @@ use crate::time::Timestamp;
 
 /// A device (设备), as the service knows it.
 ///
-/// Invariant: `task` is the only active task of the device, whatever batches want it (R135). It sits in this record
-/// because "at most one" is a rule about the device.
+/// Invariant: of `tasks` no two exclude each other: there is one, whatever batches want the device (R135), or several
+/// that each occupy a module of their own (R141). They sit in this record because that is a rule about the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     /// Unique in its product.
@@ -31,8 +34,12 @@ pub struct Device {
     pub session: Option<Session>,
     /// What it last reported, per module.
     pub versions: Vec<ModuleVersion>,
-    /// The task it is in.
-    pub task: Option<Task>,
+    /// Where it is, if that is known (R72).
+    pub region: Option<Region>,
+    /// The tasks it is in.
+    pub tasks: Vec<Task>,
+    /// How often it has joined a dynamic batch that still takes devices (R112).
+    pub joined: Vec<(BatchId, u8)>,
     /// Tasks that have ended and are not yet written into their batches' histories.
     pub ended: Vec<Task>,
 }
@@ -149,9 +156,21 @@ impl Device {
             activated_at: None,
             session: None,
             versions: Vec::new(),
-            task: None,
+            region: None,
+            tasks: Vec::new(),
+            joined: Vec::new(),
             ended: Vec::new(),
         }
+    }
+
+    /// Returns its active task of a batch.
+    pub fn task_of(&self, batch_id: BatchId) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.batch_id == batch_id)
+    }
+
+    /// Returns how often it has joined a dynamic batch (R112).
+    pub fn times_joined(&self, batch_id: BatchId) -> u8 {
+        self.joined.iter().find(|(id, _)| *id == batch_id).map_or(0, |(_, times)| *times)
     }
 
     /// Returns what `module` last reported.
@@ -233,16 +252,16 @@ impl Device {
         policy: &TaskPolicy,
         now: Timestamp,
     ) -> bool {
-        let Some(task) = self.task.as_ref().filter(|t| t.batch_id == batch_id) else { return false };
-        let step = task.after(event, policy, now);
-        if step.task == *task {
+        let Some(at) = self.tasks.iter().position(|task| task.batch_id == batch_id) else { return false };
+        let step = self.tasks[at].after(event, policy, now);
+        if step.task == self.tasks[at] {
             return false;
         }
         if step.task.status.is_terminal() {
-            self.task = None;
+            self.tasks.remove(at);
             self.ended.push(step.task);
         } else {
-            self.task = Some(step.task);
+            self.tasks[at] = step.task;
         }
         true
     }

@@ -17,7 +17,7 @@ use alloc::string::String;
 pub use self::conflict::{Conflict, conflict};
 pub use self::reason::Reason;
 pub use self::transition::{Step, TaskEvent};
-use crate::ids::{BatchId, Version};
+use crate::ids::{BatchId, ModuleName, Version};
 use crate::time::Timestamp;
 
 /// Where a task stands.
@@ -98,6 +98,9 @@ impl Wait {
 pub struct Task {
     /// The batch.
     pub batch_id: BatchId,
+    /// The only module it occupies, in a batch that upgrades several modules of a device at once (R141); none is the
+    /// whole device.
+    pub only_module: Option<ModuleName>,
     /// Where it stands.
     pub status: TaskStatus,
     /// The device's version when the task was made; none if it had reported none.
@@ -110,6 +113,8 @@ pub struct Task {
     pub reason: Option<Reason>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it began to wait for its push, for the last time: a cancel means those that waited before it.
+    pub queued_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
     /// When the device was first told: a cancel means those who were told before it.
@@ -136,6 +141,58 @@ pub struct TaskPolicy {
     pub retry: Option<Retry>,
     /// Whether a report of the source version while in progress is forgiven (the later documents' reading of R119).
     pub forgive_source_version: bool,
+    /// Whether only upgrades that have begun are tried again (the later documents' reading of R118).
+    pub retry_begun_only: bool,
+    /// Whether the upgrade is pushed; otherwise devices get it when they ask (R95).
+    pub push: bool,
+    /// Whether an app must consent to each task first (R96).
+    pub needs_confirmation: bool,
+    /// When the upgrade may be told to devices.
+    pub window: Window,
+}
+
+/// When a batch's upgrade may be told to devices (R92, R94).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Not before this moment; none is at once.
+    pub opens_at: Option<Timestamp>,
+    /// Not from this moment on; none is never too late.
+    pub closes_at: Option<Timestamp>,
+    /// Whether the end also cancels upgrades that have begun.
+    pub hard_stop: bool,
+}
+
+impl Window {
+    /// Tells whether the window has not opened yet.
+    pub fn is_ahead(self, now: Timestamp) -> bool {
+        self.opens_at.is_some_and(|at| now < at)
+    }
+
+    /// Tells whether the window has closed.
+    pub fn is_over(self, now: Timestamp) -> bool {
+        self.closes_at.is_some_and(|at| now >= at)
+    }
+
+    /// Tells whether devices may be told now.
+    pub fn is_open(self, now: Timestamp) -> bool {
+        !self.is_ahead(now) && !self.is_over(now)
+    }
+}
+
+impl TaskPolicy {
+    /// Returns the policy of a batch that asks for nothing special: pushed at once, no timeout, no retry.
+    pub const fn new(target_version: Version) -> Self {
+        Self {
+            target_version,
+            timeout_minutes: None,
+            retry: None,
+            forgive_source_version: false,
+            retry_begun_only: false,
+            push: true,
+            needs_confirmation: false,
+            window: Window { opens_at: None, closes_at: None, hard_stop: false },
+        }
+    }
 }
 
 /// When and how often a failed attempt is made again (R128).
@@ -157,12 +214,14 @@ impl Task {
     ) -> Self {
         Self {
             batch_id,
+            only_module: None,
             status: if needs_confirmation { TaskStatus::Unconfirmed } else { TaskStatus::Queued },
             source_version,
             percent: 0,
             desc: String::new(),
             reason: None,
             created_at: now,
+            queued_at: now,
             updated_at: now,
             notified_at: None,
             first_progress_at: None,
@@ -178,6 +237,15 @@ impl Task {
             status: TaskStatus::Failed,
             reason: Some(Reason::DeviceBusy),
             ..Self::new(batch_id, source_version, false, now)
+        }
+    }
+
+    /// Tells whether two tasks cannot be active on one device at once (R135): unless each occupies a module of its own,
+    /// they cannot (R141).
+    pub fn excludes(&self, other: Option<&ModuleName>) -> bool {
+        match (&self.only_module, other) {
+            (Some(mine), Some(other)) => mine == other,
+            _ => true,
         }
     }
 

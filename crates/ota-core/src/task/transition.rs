@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Reason, Task, TaskPolicy, TaskStatus, Wait};
+use super::{Reason, Retry, Task, TaskPolicy, TaskStatus, Wait};
 use crate::device::message::DeviceFailure;
 use crate::effect::Effect;
 use crate::ids::Version;
@@ -78,10 +78,16 @@ impl Task {
         use TaskStatus as S;
         match (self.status, event) {
             // An ended task answers nothing but an operator who wants it tried again.
-            (S::Failed | S::Canceled, E::Reupgraded) => self.requeued(now),
+            (S::Failed | S::Canceled, E::Reupgraded) => self.requeued(policy, now),
             (S::Succeeded | S::Failed | S::Canceled, _) => self.unchanged(),
 
-            (S::Unconfirmed, E::Confirmed) => self.entered(S::Queued, now),
+            (S::Unconfirmed, E::Confirmed) if policy.window.is_open(now) => {
+                let mut step = self.entered(S::Queued, now);
+                step.task.queued_at = now;
+                step
+            }
+            // Consent counts only within the schedule (R97).
+            (S::Unconfirmed, E::Confirmed) => self.unchanged(),
             (S::Queued | S::Notified | S::InProgress, E::Confirmed) => self.unchanged(),
 
             // Without consent nothing is sent and nothing is asked for.
@@ -91,6 +97,8 @@ impl Task {
             (S::Queued | S::Notified | S::InProgress, E::PushSent) => {
                 self.changed_quietly(|task| task.unsent_since = None)
             }
+            // Before the schedule begins and after it has ended there is nothing for the device.
+            (S::Queued, E::Requested) if !policy.window.is_open(now) => self.unchanged(),
             (S::Queued, E::Requested) => {
                 let mut step = self.entered(S::Notified, now);
                 step.task.notified_at = Some(now);
@@ -153,8 +161,9 @@ impl Task {
             (S::Unconfirmed | S::Queued | S::Notified, E::ScheduleFinished) => {
                 self.ended(S::Canceled, Some(Reason::ScheduleFinished), now)
             }
+            (S::InProgress, E::ScheduleFinished) => self.schedule_finished(policy, now),
             // What has begun may finish.
-            (S::InProgress, E::Overwritten | E::ScheduleFinished) => self.unchanged(),
+            (S::InProgress, E::Overwritten) => self.unchanged(),
 
             (S::Queued | S::Notified | S::InProgress, E::SourceVersionLost) => {
                 self.ended(S::Failed, Some(Reason::SourceVersionMismatch), now)
@@ -238,7 +247,7 @@ impl Task {
             return self.unchanged();
         }
         match policy.retry {
-            Some(retry) if self.retries_used < retry.count_max => {
+            Some(retry) if self.may_retry(retry, policy, now) => {
                 let at = now.plus_minutes(retry.after_minutes);
                 let task = Self {
                     retries_used: self.retries_used + 1,
@@ -254,15 +263,37 @@ impl Task {
         }
     }
 
+    /// Tells whether a failed attempt is made again: while the count allows it (R128), and not if the next one would come
+    /// after the end of the schedule, where nothing is pushed any more (R94).
+    fn may_retry(&self, retry: Retry, policy: &TaskPolicy, now: Timestamp) -> bool {
+        let begun = self.status == TaskStatus::InProgress || !policy.retry_begun_only;
+        let in_time = !policy.window.is_over(now.plus_minutes(retry.after_minutes));
+        self.retries_used < retry.count_max && begun && in_time
+    }
+
+    /// The schedule ends for an upgrade that has begun: it may finish, unless the batch says otherwise, or it waits for
+    /// an attempt that will not be made.
+    fn schedule_finished(&self, policy: &TaskPolicy, now: Timestamp) -> Step {
+        match self.wait {
+            _ if policy.window.hard_stop => {
+                self.ended(TaskStatus::Canceled, Some(Reason::ScheduleFinished), now)
+            }
+            Some(_) if self.reason.is_some() => self.ended(TaskStatus::Failed, self.reason.clone(), now),
+            _ => self.unchanged(),
+        }
+    }
+
     fn ended(&self, status: TaskStatus, reason: Option<Reason>, now: Timestamp) -> Step {
         let task = Self { status, reason, updated_at: now, wait: None, unsent_since: None, ..self.clone() };
         Step { task, effects: vec![Effect::RecordEnd] }
     }
 
-    /// A fresh start for an ended task (T20).
-    fn requeued(&self, now: Timestamp) -> Step {
-        let fresh = Self::new(self.batch_id, self.source_version.clone(), false, self.created_at);
-        Step { task: Self { updated_at: now, ..fresh }, effects: vec![] }
+    /// A fresh start for an ended task (T20), which needs consent again if the batch does.
+    fn requeued(&self, policy: &TaskPolicy, now: Timestamp) -> Step {
+        let source = self.source_version.clone();
+        let fresh = Self::new(self.batch_id, source, policy.needs_confirmation, self.created_at);
+        let only_module = self.only_module.clone();
+        Step { task: Self { only_module, queued_at: now, updated_at: now, ..fresh }, effects: vec![] }
     }
 }
 

@@ -21,12 +21,7 @@ fn version(text: &str) -> Version {
 
 /// No retry, no timeout.
 fn policy() -> TaskPolicy {
-    TaskPolicy {
-        target_version: version("2.0"),
-        timeout_minutes: None,
-        retry: None,
-        forgive_source_version: false,
-    }
+    TaskPolicy::new(version("2.0"))
 }
 
 fn timeout(minutes: u16) -> TaskPolicy {
@@ -341,7 +336,7 @@ fn t20_a_re_upgrade_starts_afresh() {
     for status in [TaskStatus::Failed, TaskStatus::Canceled] {
         let used = Task { retries_used: 2, percent: 40, first_progress_at: Some(BEGAN), ..task(status) };
         let step = used.after(&TaskEvent::Reupgraded, &policy(), NOW);
-        assert_eq!(step.task, Task { updated_at: NOW, ..task(TaskStatus::Queued) });
+        assert_eq!(step.task, Task { queued_at: NOW, updated_at: NOW, ..task(TaskStatus::Queued) });
     }
 }
 
@@ -681,4 +676,83 @@ fn reasons_read_back() {
 fn the_vendors_texts_are_kept_to_the_letter() {
     assert_eq!(Reason::Timeout.to_string(), "timeout");
     assert_eq!(Reason::VersionMismatch.to_string(), "report version is not conform");
+}
+
+// Schedules, consent, later readings.
+
+fn windowed(opens_at: u64, closes_at: u64, hard_stop: bool) -> TaskPolicy {
+    let window = crate::task::Window {
+        opens_at: Some(Timestamp(opens_at)),
+        closes_at: Some(Timestamp(closes_at)),
+        hard_stop,
+    };
+    TaskPolicy { window, ..policy() }
+}
+
+#[test]
+fn r92_r94_a_device_that_asks_outside_the_schedule_is_told_nothing() {
+    let ahead = windowed(NOW.0 + 1, NOW.0 + MINUTE, false);
+    let over = windowed(MADE.0, NOW.0, false);
+    let open = windowed(NOW.0, NOW.0 + 1, false);
+    let asked =
+        |policy: &TaskPolicy| task(TaskStatus::Queued).after(&TaskEvent::Requested, policy, NOW).task.status;
+    assert_eq!(
+        [asked(&ahead), asked(&over), asked(&open)],
+        [TaskStatus::Queued, TaskStatus::Queued, TaskStatus::Notified]
+    );
+}
+
+#[test]
+fn r97_consent_counts_within_the_schedule_only() {
+    let confirmed =
+        |policy: &TaskPolicy| task(TaskStatus::Unconfirmed).after(&TaskEvent::Confirmed, policy, NOW).task;
+    for policy in [windowed(NOW.0 + 1, NOW.0 + MINUTE, false), windowed(MADE.0, NOW.0, false)] {
+        assert_eq!(confirmed(&policy), task(TaskStatus::Unconfirmed));
+    }
+    let open = confirmed(&windowed(NOW.0, NOW.0 + 1, false));
+    assert_eq!((open.status, open.queued_at), (TaskStatus::Queued, NOW));
+}
+
+#[test]
+fn r94_a_hard_stop_cancels_what_has_begun() {
+    let step =
+        task(TaskStatus::InProgress).after(&TaskEvent::ScheduleFinished, &windowed(MADE.0, NOW.0, true), NOW);
+    assert_ended(&step, TaskStatus::Canceled, Some(&Reason::ScheduleFinished));
+}
+
+#[test]
+fn an_attempt_that_would_come_after_the_schedule_is_not_waited_for() {
+    let late = TaskPolicy { window: windowed(MADE.0, NOW.0 + 10 * MINUTE, false).window, ..retry(10, 5) };
+    let reason = Reason::Device { failure: DeviceFailure::Download, desc: "no route".to_string() };
+    assert_ended(
+        &task(TaskStatus::Notified).after(&failure(), &late, NOW),
+        TaskStatus::Failed,
+        Some(&reason),
+    );
+    let in_time =
+        TaskPolicy { window: windowed(MADE.0, NOW.0 + 10 * MINUTE + 1, false).window, ..retry(10, 5) };
+    assert_eq!(task(TaskStatus::Notified).after(&failure(), &in_time, NOW).task.retries_used, 1);
+}
+
+#[test]
+fn the_later_documents_retry_only_what_has_begun() {
+    let narrow = TaskPolicy { retry_begun_only: true, ..retry(10, 5) };
+    let after = |status| task(status).after(&runs("1.5"), &narrow, NOW).task.status;
+    assert_eq!(after(TaskStatus::Notified), TaskStatus::Failed);
+    assert_eq!(after(TaskStatus::InProgress), TaskStatus::InProgress);
+}
+
+#[test]
+fn r134_a_task_upgraded_again_starts_afresh_and_asks_for_consent_again_if_the_batch_does() {
+    let asking = TaskPolicy { needs_confirmation: true, ..policy() };
+    for status in [TaskStatus::Failed, TaskStatus::Canceled] {
+        let used = Task { retries_used: 2, first_progress_at: Some(BEGAN), percent: 40, ..task(status) };
+        let again = used.after(&TaskEvent::Reupgraded, &policy(), NOW).task;
+        let fresh = Task { queued_at: NOW, updated_at: NOW, ..task(TaskStatus::Queued) };
+        assert_eq!(again, fresh);
+        let asked = used.after(&TaskEvent::Reupgraded, &asking, NOW).task;
+        assert_eq!(asked.status, TaskStatus::Unconfirmed);
+    }
+    assert_unchanged(TaskStatus::Succeeded, &TaskEvent::Reupgraded);
+    assert_unchanged(TaskStatus::Queued, &TaskEvent::Reupgraded);
 }
