@@ -18,6 +18,7 @@ pub mod dispatch;
 pub mod download;
 pub mod effect;
 pub mod error;
+pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod package;

@@ -1,7 +1,8 @@
 //! Devices: registering, finding and changing one.
 
-use ota_core::device::{Device, DeviceError, DeviceSecret};
-use ota_core::ids::{DeviceName, DeviceRef, ProductKey};
+use ota_core::device::{Device, DeviceError, DeviceSecret, Region};
+use ota_core::event::Event;
+use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
 use ota_core::time::Timestamp;
 
 use crate::kv::Kv;
@@ -9,6 +10,21 @@ use crate::record::Corrupt;
 use crate::shard::{Brief, DEVICES_MAX, hash};
 use crate::shards;
 use crate::transact::{Change, StoreError};
+
+/// What lies beside a device in its shard.
+pub struct Beside<'a> {
+    /// What the batches that have reached the shard ask of its devices.
+    pub briefs: &'a [Brief],
+    /// What is to be told of the shard's devices.
+    pub outbox: &'a mut Vec<Event>,
+}
+
+impl Beside<'_> {
+    /// Returns what a batch asks.
+    pub fn brief(&self, batch_id: BatchId) -> Option<&Brief> {
+        self.briefs.iter().find(|brief| brief.batch_id == batch_id)
+    }
+}
 
 /// A device to register.
 #[derive(Clone, Debug)]
@@ -19,9 +35,11 @@ pub struct NewDevice {
     pub secret: Option<DeviceSecret>,
     /// The secret it gets if it brings none.
     pub made_secret: DeviceSecret,
+    /// Where it is, if that is known.
+    pub region: Option<Region>,
 }
 
-/// Returns a device and what its task's batch asks of it; `None` if there is no such device or product.
+/// Returns a device and what the batches that have reached its shard ask; `None` if there is no such device or product.
 ///
 /// # Errors
 /// The store's.
@@ -29,22 +47,19 @@ pub async fn find(
     kv: &impl Kv,
     device: &DeviceRef,
     now: Timestamp,
-) -> Result<Option<(Device, Option<Brief>)>, StoreError> {
+) -> Result<Option<(Device, Vec<Brief>)>, StoreError> {
     let Some((at, shard)) = shards::load_for(kv, &device.product_key, &device.device_name, now).await? else {
         return Ok(None);
     };
     let corrupt = |source| StoreError::Corrupt { key: crate::keys::shard(&device.product_key, at), source };
     let found = shard.get(&device.device_name).map_err(corrupt)?;
-    Ok(found.map(|found| {
-        let brief = found.task.as_ref().and_then(|task| shard.brief(task.batch_id)).cloned();
-        (found, brief)
-    }))
+    Ok(found.map(|found| (found, shard.briefs)))
 }
 
 /// Changes a device; `None` if there is no such device or product.
 ///
-/// `decide` is given the device and what its task's batch asks of it, if it has a task. It changes the device in place
-/// and answers whether to store the change; it may run several times.
+/// `decide` is given the device and what lies beside it. It changes both in place and answers whether to store the change;
+/// it may run several times.
 ///
 /// # Errors
 /// The store's.
@@ -52,7 +67,7 @@ pub async fn update<T>(
     kv: &impl Kv,
     device: &DeviceRef,
     now: Timestamp,
-    mut decide: impl FnMut(&mut Device, Option<&Brief>) -> (bool, T),
+    mut decide: impl FnMut(&mut Device, &mut Beside<'_>) -> (bool, T),
 ) -> Result<Option<T>, StoreError> {
     let found = shards::update_for(
         kv,
@@ -61,8 +76,8 @@ pub async fn update<T>(
         now,
         |shard, _| -> Result<_, Corrupt> {
             let Some(mut found) = shard.get(&device.device_name)? else { return Ok(Change::Keep(None)) };
-            let brief = found.task.as_ref().and_then(|task| shard.brief(task.batch_id));
-            let (changed, answer) = decide(&mut found, brief);
+            let mut beside = Beside { briefs: &shard.briefs, outbox: &mut shard.outbox };
+            let (changed, answer) = decide(&mut found, &mut beside);
             if !changed {
                 return Ok(Change::Keep(Some(answer)));
             }
@@ -99,7 +114,8 @@ pub async fn register(
                 let answer = match shard.get(&device.name)? {
                     None => {
                         let secret = device.secret.clone().unwrap_or_else(|| device.made_secret.clone());
-                        shard.put(Device::new(device.name.clone(), secret.clone(), now));
+                        let region = device.region.clone();
+                        shard.put(Device { region, ..Device::new(device.name.clone(), secret.clone(), now) });
                         changed = true;
                         Ok(secret)
                     }
@@ -129,16 +145,11 @@ pub async fn register(
 ///
 /// # Errors
 /// The store's.
-pub async fn remove(
-    kv: &impl Kv,
-    device: &DeviceRef,
-    now: Timestamp,
-) -> Result<Option<(Device, Option<Brief>)>, StoreError> {
+pub async fn remove(kv: &impl Kv, device: &DeviceRef, now: Timestamp) -> Result<Option<Device>, StoreError> {
     let found = shards::update_for(kv, &device.product_key, &device.device_name, now, |shard, _| {
         let Some(found) = shard.get(&device.device_name)? else { return Ok(Change::Keep(None)) };
-        let brief = found.task.as_ref().and_then(|task| shard.brief(task.batch_id)).cloned();
         shard.remove(&device.device_name);
-        Ok(Change::Put((), Some((found, brief))))
+        Ok(Change::Put((), Some(found)))
     });
     Ok(found.await?.flatten())
 }

@@ -16,6 +16,10 @@
 //! | `batch/{id}`                     | the batch, its cursors, counts and rate    | swap, by dispatch                 |
 //! | `batch/{id}/page/{shard}`        | the ended tasks of the devices that were   | swap, when a task ends            |
 //! |                                  | in that shard when the batch reached it    |                                   |
+//! | `batch/{id}/names/{n}`           | some of the names of an uploaded list      | once, when the batch is made      |
+//! | `lanes/{product}`                | what its running batches lay claim to      | swap, when one begins or ends     |
+//! | `events`                         | the newest events ([`events`])             | swap, when something happened     |
+//! | `events/{n}`                     | a page of older events                     | once, when it is full             |
 //! | `work/batches`                   | ids of batches that have not ended         | swap, when one is made or ends    |
 //! | `work/uploads`                   | uploads that are not packages yet          | swap, when one comes or goes      |
 //! | `claim/{key}`                    | counter: who may create `key`              | increment                         |
@@ -28,6 +32,7 @@
 //! old and new *values*, and a value that goes A, B, A would look unchanged.
 //!
 //! [`log`]: crate::log
+//! [`events`]: crate::events
 
 use ota_core::ids::{BatchId, PackageId, ProductKey, UploadId};
 
@@ -37,6 +42,8 @@ pub const PRODUCTS: &str = "catalog/products";
 pub const PACKAGES: &str = "catalog/packages";
 /// All batches.
 pub const BATCHES: &str = "catalog/batches";
+/// The newest events.
+pub const EVENTS: &str = "events";
 /// Batches that have not ended.
 pub const WORK_BATCHES: &str = "work/batches";
 /// Uploads that are not packages yet.
@@ -87,6 +94,21 @@ pub fn batch(id: BatchId) -> String {
 /// One page of a batch's history.
 pub fn page(id: BatchId, page: u32) -> String {
     format!("batch/{id}/page/{page}")
+}
+
+/// Some of the names of a batch's uploaded device list.
+pub fn names(id: BatchId, page: u32) -> String {
+    format!("batch/{id}/names/{page}")
+}
+
+/// What the running batches of a product lay claim to.
+pub fn lanes(product: &ProductKey) -> String {
+    format!("lanes/{product}")
+}
+
+/// A full page of events.
+pub fn event_page(number: u64) -> String {
+    format!("events/{number}")
 }
 
 /// A sealed page of a log.

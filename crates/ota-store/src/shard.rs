@@ -6,13 +6,16 @@
 use std::ops::Range;
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
-use ota_core::device::Device;
-use ota_core::ids::{BatchId, DeviceName, ModuleName};
+pub use ota_core::batch::Brief;
+use ota_core::batch::Joining;
+use ota_core::device::{Device, Region};
+use ota_core::event::Event;
+use ota_core::ids::{BatchId, DeviceName, ModuleName, PackageId, Version};
 use ota_core::task::TaskPolicy;
 use ota_core::time::Timestamp;
 use sha2::{Digest, Sha256};
 
-use crate::record::{Corrupt, HEADER_LEN, PolicyRecord, Record, device_v1};
+use crate::record::{Corrupt, EventRecord, HEADER_LEN, PolicyRecord, Record, RegionRecord, device_v1};
 
 /// Devices of a shard before the fleet is given one more. More make every report rewrite more bytes; fewer make every
 /// walk over the fleet read more values. A device is 100 to 400 bytes, so a shard stays near 10 KB.
@@ -30,22 +33,8 @@ pub struct Shard {
     entries: Vec<Entry>,
     /// Devices on their way into the shard that this one is being split off to; frozen until they have arrived.
     outgoing: Vec<Entry>,
-}
-
-/// What a batch asks of the devices of one shard: as much of the batch as a device's report needs, so that a report reads
-/// one value. It also marks the shard as visited by the batch, so that no device gets a second task.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Brief {
-    /// The batch.
-    pub batch_id: BatchId,
-    /// The page of the batch's history that holds this shard's devices.
-    pub page: u32,
-    /// The module that is upgraded.
-    pub module: ModuleName,
-    /// What its tasks do when things go wrong.
-    pub policy: TaskPolicy,
-    /// When the batch was created.
-    pub created_at: Timestamp,
+    /// What happened here and has not been told yet.
+    pub outbox: Vec<Event>,
 }
 
 #[derive(Clone, Debug)]
@@ -175,6 +164,8 @@ impl Shard {
             briefs: self.briefs.clone(),
             entries: self.outgoing.clone(),
             outgoing: Vec::new(),
+            // The old shard tells what happened before the split.
+            outbox: Vec::new(),
         }
     }
 
@@ -195,7 +186,7 @@ impl Shard {
         }
         let devices = self.devices()?;
         let in_use = |id: BatchId| {
-            devices.iter().any(|d| d.task.iter().chain(&d.ended).any(|task| task.batch_id == id))
+            devices.iter().any(|d| d.tasks.iter().chain(&d.ended).any(|task| task.batch_id == id))
         };
         let before = self.briefs.len();
         self.briefs.retain(|brief| !ended(brief) || in_use(brief.batch_id));
@@ -241,6 +232,24 @@ struct BriefRecord<'a> {
     policy: PolicyRecord<'a>,
     #[n(4)]
     created_at: u64,
+    #[n(5)]
+    package_id: Option<minicbor::bytes::ByteArray<16>>,
+    #[n(6)]
+    overwrite: Option<bool>,
+    #[n(7)]
+    multi_module: Option<bool>,
+    #[b(8)]
+    joining: Option<JoiningRecord<'a>>,
+}
+
+#[derive(Encode, Decode)]
+struct JoiningRecord<'a> {
+    #[b(0)]
+    sources: Vec<&'a str>,
+    #[b(1)]
+    regions: Vec<RegionRecord<'a>>,
+    #[n(2)]
+    new_reports_only: bool,
 }
 
 impl Record for Shard {
@@ -248,24 +257,29 @@ impl Record for Shard {
         let mut scratch = Vec::new();
         let mut encoder = Encoder::new(out);
         let briefs: Vec<_> = self.briefs.iter().map(BriefRecord::from).collect();
+        let outbox: Vec<_> = self.outbox.iter().map(EventRecord::from).collect();
         encoder
-            .array(4)
+            .array(5)
             .and_then(|e| e.u32(self.modulus)?.encode(&briefs))
             .map(|_| ())
             .and_then(|()| self.write_entries(&self.entries, &mut encoder, &mut scratch))
             .and_then(|()| self.write_entries(&self.outgoing, &mut encoder, &mut scratch))
+            .and_then(|()| encoder.encode(outbox).map(|_| ()))
             .expect("writing to a vector cannot fail");
     }
 
     fn read(bytes: Vec<u8>) -> Result<Self, Corrupt> {
         let mut decoder = Decoder::new(&bytes[HEADER_LEN..]);
-        decoder.array()?;
+        let fields = decoder.array()?;
         let modulus = decoder.u32()?;
         let briefs: Vec<BriefRecord<'_>> = decoder.decode()?;
         let briefs = briefs.into_iter().map(Brief::try_from).collect::<Result<_, _>>()?;
         let entries = read_entries(&mut decoder)?;
         let outgoing = read_entries(&mut decoder)?;
-        Ok(Self { modulus, briefs, entries, outgoing, raw: bytes })
+        // The first shards ever written had no outbox.
+        let outbox: Vec<EventRecord<'_>> = if fields > Some(4) { decoder.decode()? } else { Vec::new() };
+        let outbox = outbox.into_iter().map(Event::try_from).collect::<Result<_, _>>()?;
+        Ok(Self { modulus, briefs, entries, outgoing, outbox, raw: bytes })
     }
 }
 
@@ -296,6 +310,14 @@ impl<'a> From<&'a Brief> for BriefRecord<'a> {
             module: brief.module.as_str(),
             policy: PolicyRecord::from(&brief.policy),
             created_at: brief.created_at.0,
+            package_id: Some(brief.package_id.0.into()),
+            overwrite: brief.overwrite.then_some(true),
+            multi_module: brief.multi_module.then_some(true),
+            joining: brief.joining.as_ref().map(|joining| JoiningRecord {
+                sources: joining.sources.iter().map(Version::as_str).collect(),
+                regions: joining.regions.iter().map(RegionRecord::from).collect(),
+                new_reports_only: joining.new_reports_only,
+            }),
         }
     }
 }
@@ -310,6 +332,22 @@ impl TryFrom<BriefRecord<'_>> for Brief {
             module: ModuleName::new(record.module)?,
             policy: TaskPolicy::try_from(record.policy)?,
             created_at: Timestamp(record.created_at),
+            package_id: PackageId(record.package_id.map_or([0; 16], Into::into)),
+            overwrite: record.overwrite.unwrap_or(false),
+            multi_module: record.multi_module.unwrap_or(false),
+            joining: record.joining.map(Joining::try_from).transpose()?,
+        })
+    }
+}
+
+impl TryFrom<JoiningRecord<'_>> for Joining {
+    type Error = Corrupt;
+
+    fn try_from(record: JoiningRecord<'_>) -> Result<Self, Corrupt> {
+        Ok(Self {
+            sources: record.sources.into_iter().map(Version::new).collect::<Result<_, _>>()?,
+            regions: record.regions.into_iter().map(Region::try_from).collect::<Result<_, _>>()?,
+            new_reports_only: record.new_reports_only,
         })
     }
 }

@@ -22,6 +22,7 @@ fn new_devices(range: std::ops::Range<u32>) -> Vec<NewDevice> {
             name: DeviceName::new(&format!("lamp-{n:06}")).unwrap(),
             secret: None,
             made_secret: DeviceSecret::from_random(u128::from(n).to_be_bytes()),
+            region: None,
         })
         .collect()
 }

@@ -1,15 +1,19 @@
 //! Looking at a new batch's devices before the batch is made.
 
+use std::collections::BTreeMap;
+
 use ota_core::batch::{Batch, BatchError, TargetSelection};
+use ota_core::device::Device;
 use ota_core::error::Faults;
 use ota_core::time::Timestamp;
 
-use crate::batches::{count_meant, visits};
+use crate::batches::{count_eligible, visits};
 use crate::devices;
 use crate::kv::Kv;
+use crate::shard::{hash, locate};
 use crate::shards;
 use crate::transact::StoreError;
-use ota_core::ids::DeviceRef;
+use ota_core::ids::{DeviceName, DeviceRef, ProductKey};
 
 /// Shards a request looks at before it takes it that a larger fleet has some eligible device.
 const LOOK_SHARDS_MAX: usize = 256;
@@ -26,19 +30,25 @@ pub async fn check(
     now: Timestamp,
 ) -> Result<Result<(), Faults>, StoreError> {
     let mut faults = Faults::new();
-    if let TargetSelection::Specific { devices: names } = &batch.target {
+    // Devices may come to a dynamic batch later.
+    if batch.mode.is_dynamic() {
+        return Ok(Ok(()));
+    }
+    if let TargetSelection::Specific { devices: names, listed: false } = &batch.target {
+        let mut found = Vec::with_capacity(names.len());
         let mut unknown = Vec::new();
-        let mut meant = 0;
         for name in names {
             let device = DeviceRef { product_key: batch.product_key.clone(), device_name: name.clone() };
             match devices::find(kv, &device, now).await? {
                 None => unknown.push(name.as_str().to_owned()),
-                Some((found, _)) => meant += u32::from(batch.means(&found)),
+                Some((device, _)) => found.push(device),
             }
         }
         if !unknown.is_empty() {
             faults.add(pointer, &BatchError::UnknownDevices { names: unknown });
-        } else if meant == 0 {
+        }
+        check_versions(batch, &found, pointer, &mut faults);
+        if faults.0.is_empty() && !found.iter().any(|device| batch.means(device)) {
             faults.add(pointer, &BatchError::NoDevice);
         }
         return Ok(faults.into_result());
@@ -49,7 +59,7 @@ pub async fn check(
     };
     let visits = visits(batch, shape.shards);
     for visit in visits.iter().take(LOOK_SHARDS_MAX) {
-        if count_meant(kv, batch, visit.shard).await? > 0 {
+        if count_eligible(kv, batch, visit.shard).await? > 0 {
             return Ok(Ok(()));
         }
     }
@@ -57,4 +67,57 @@ pub async fn check(
         faults.add(pointer, &BatchError::NoDevice);
     }
     Ok(faults.into_result())
+}
+
+/// Refuses devices that were named one by one and cannot start from the version that a delta, or the request, asks for
+/// (R45, R57). Devices on the target already are passed over as everywhere (T3).
+fn check_versions(batch: &Batch, found: &[Device], pointer: &str, faults: &mut Faults) {
+    if batch.sources().is_empty() {
+        return;
+    }
+    let (mut silent, mut others) = (Vec::new(), Vec::new());
+    for device in found {
+        let version = device.version_of(&batch.module);
+        let name = device.name.as_str().to_owned();
+        match version {
+            None => silent.push(name),
+            Some(version) if *version == batch.policy.target_version => {}
+            version if !batch.upgrades_from(version) => others.push(name),
+            Some(_) => {}
+        }
+    }
+    if !silent.is_empty() {
+        faults.add(pointer, &BatchError::NeverReported { names: silent });
+    }
+    if !others.is_empty() {
+        faults.add(pointer, &BatchError::OtherVersion { names: others });
+    }
+}
+
+/// Returns those of a list's names that the product does not have: each shard is read once.
+///
+/// # Errors
+/// The store's.
+pub async fn unknown(
+    kv: &impl Kv,
+    product: &ProductKey,
+    names: &[DeviceName],
+) -> Result<Vec<DeviceName>, StoreError> {
+    let Some(shape) = shards::shape(kv, product).await? else { return Ok(names.to_vec()) };
+    let mut by_shard: BTreeMap<u32, Vec<&DeviceName>> = BTreeMap::new();
+    for name in names {
+        by_shard.entry(locate(hash(name), shape.shards)).or_default().push(name);
+    }
+    let mut unknown = Vec::new();
+    for (at, names) in by_shard {
+        let shard = shards::load_shard(kv, product, at).await?.unwrap_or_default();
+        for name in names {
+            let corrupt = |source| StoreError::Corrupt { key: crate::keys::shard(product, at), source };
+            if shard.get(name).map_err(corrupt)?.is_none() {
+                unknown.push(name.clone());
+            }
+        }
+    }
+    unknown.sort();
+    Ok(unknown)
 }

@@ -1,8 +1,8 @@
 //! A device, as it lies in its shard.
 
 use minicbor::{Decode, Encode};
-use ota_core::device::{Device, DeviceSecret, ModuleVersion, Session};
-use ota_core::ids::{DeviceName, ModuleName, Version};
+use ota_core::device::{Device, DeviceSecret, ModuleVersion, Region, Session};
+use ota_core::ids::{BatchId, DeviceName, ModuleName, Version};
 use ota_core::task::Task;
 use ota_core::time::Timestamp;
 
@@ -27,6 +27,28 @@ struct DeviceRecord<'a> {
     task: Option<TaskRecord<'a>>,
     #[b(7)]
     ended: Vec<TaskRecord<'a>>,
+    /// The tasks beside the first.
+    #[b(8)]
+    more_tasks: Option<Vec<TaskRecord<'a>>>,
+    #[b(9)]
+    province: Option<&'a str>,
+    #[b(10)]
+    city: Option<&'a str>,
+    #[n(11)]
+    joined: Option<Vec<JoinedRecord>>,
+}
+
+#[derive(Encode, Decode)]
+struct JoinedRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    batch_id: [u8; 16],
+    #[n(1)]
+    times: u8,
+}
+
+/// A list that is rarely there takes no room while it is empty.
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
 }
 
 #[derive(Encode, Decode)]
@@ -59,8 +81,14 @@ pub(crate) fn write(device: &Device, out: &mut Vec<u8>) {
                 previous: v.previous.as_ref().map(Version::as_str),
             })
             .collect(),
-        task: device.task.as_ref().map(TaskRecord::from),
+        task: device.tasks.first().map(TaskRecord::from),
         ended: device.ended.iter().map(TaskRecord::from).collect(),
+        more_tasks: some(device.tasks.iter().skip(1).map(TaskRecord::from).collect()),
+        province: device.region.as_ref().map(|region| region.province.as_str()),
+        city: device.region.as_ref().and_then(|region| region.city.as_deref()),
+        joined: some(
+            device.joined.iter().map(|(id, times)| JoinedRecord { batch_id: id.0, times: *times }).collect(),
+        ),
     };
     super::write_body(&record, out);
 }
@@ -85,7 +113,19 @@ pub(crate) fn read(name: &str, bytes: &[u8]) -> Result<Device, Corrupt> {
             .session_id
             .map(|id| Session { id: id.to_owned(), since: Timestamp(record.session_since) }),
         versions: versions.collect::<Result<_, Corrupt>>()?,
-        task: record.task.map(Task::try_from).transpose()?,
+        region: record.province.map(|province| Region::new(province, record.city)).transpose()?,
+        tasks: record
+            .task
+            .into_iter()
+            .chain(record.more_tasks.into_iter().flatten())
+            .map(Task::try_from)
+            .collect::<Result<_, _>>()?,
+        joined: record
+            .joined
+            .into_iter()
+            .flatten()
+            .map(|joined| (BatchId(joined.batch_id), joined.times))
+            .collect(),
         ended: record.ended.into_iter().map(Task::try_from).collect::<Result<_, _>>()?,
     })
 }

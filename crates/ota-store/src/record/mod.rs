@@ -8,6 +8,8 @@
 mod batch_v1;
 mod blob_v1;
 mod catalog_v1;
+mod event_v1;
+mod lane_v1;
 mod package_v1;
 mod product_v1;
 mod task_v1;
@@ -18,6 +20,8 @@ use std::fmt;
 
 use minicbor::{Decode, Encode};
 
+pub(crate) use self::batch_v1::RegionRecord;
+pub(crate) use self::event_v1::EventRecord;
 pub(crate) use self::task_v1::PolicyRecord;
 
 /// The version byte of every value written today.

@@ -1,8 +1,8 @@
 //! A task and its batch's policy.
 
 use minicbor::{Decode, Encode};
-use ota_core::ids::{BatchId, Version};
-use ota_core::task::{Reason, Retry, Task, TaskPolicy, TaskStatus, Wait};
+use ota_core::ids::{BatchId, ModuleName, Version};
+use ota_core::task::{Reason, Retry, Task, TaskPolicy, TaskStatus, Wait, Window};
 use ota_core::time::Timestamp;
 
 use super::{Corrupt, state};
@@ -40,6 +40,11 @@ pub(crate) struct TaskRecord<'a> {
     unsent_since: Option<u64>,
     #[n(14)]
     notified_at: Option<u64>,
+    #[b(15)]
+    only_module: Option<&'a str>,
+    /// Present where it is another moment than `created_at`.
+    #[n(16)]
+    queued_at: Option<u64>,
 }
 
 impl<'a> From<&'a Task> for TaskRecord<'a> {
@@ -65,6 +70,8 @@ impl<'a> From<&'a Task> for TaskRecord<'a> {
             settle_at,
             unsent_since: task.unsent_since.map(|at| at.0),
             notified_at: task.notified_at.map(|at| at.0),
+            only_module: task.only_module.as_ref().map(ModuleName::as_str),
+            queued_at: (task.queued_at != task.created_at).then_some(task.queued_at.0),
         }
     }
 }
@@ -81,12 +88,14 @@ impl TryFrom<TaskRecord<'_>> for Task {
         let settle = record.settle_at.map(|at| Wait::Settle(Timestamp(at)));
         Ok(Self {
             batch_id: BatchId(record.batch_id),
+            only_module: record.only_module.map(ModuleName::new).transpose()?,
             status: state(TaskStatus::parse(record.status), record.status)?,
             source_version: record.source_version.map(Version::new).transpose()?,
             percent: record.percent,
             desc: record.desc.to_owned(),
             reason,
             created_at: Timestamp(record.created_at),
+            queued_at: Timestamp(record.queued_at.unwrap_or(record.created_at)),
             updated_at: Timestamp(record.updated_at),
             notified_at: record.notified_at.map(Timestamp),
             first_progress_at: record.first_progress_at.map(Timestamp),
@@ -110,6 +119,23 @@ pub(crate) struct PolicyRecord<'a> {
     retry_count_max: Option<u8>,
     #[n(4)]
     forgive_source_version: bool,
+    #[n(5)]
+    retry_begun_only: Option<bool>,
+    #[n(6)]
+    pull_only: Option<bool>,
+    #[n(7)]
+    needs_confirmation: Option<bool>,
+    #[n(8)]
+    opens_at: Option<u64>,
+    #[n(9)]
+    closes_at: Option<u64>,
+    #[n(10)]
+    hard_stop: Option<bool>,
+}
+
+/// A flag that is rarely up takes no room while it is down.
+fn flag(up: bool) -> Option<bool> {
+    up.then_some(true)
 }
 
 impl<'a> From<&'a TaskPolicy> for PolicyRecord<'a> {
@@ -120,6 +146,12 @@ impl<'a> From<&'a TaskPolicy> for PolicyRecord<'a> {
             retry_after_minutes: policy.retry.map(|r| r.after_minutes),
             retry_count_max: policy.retry.map(|r| r.count_max),
             forgive_source_version: policy.forgive_source_version,
+            retry_begun_only: flag(policy.retry_begun_only),
+            pull_only: flag(!policy.push),
+            needs_confirmation: flag(policy.needs_confirmation),
+            opens_at: policy.window.opens_at.map(|at| at.0),
+            closes_at: policy.window.closes_at.map(|at| at.0),
+            hard_stop: flag(policy.window.hard_stop),
         }
     }
 }
@@ -134,6 +166,14 @@ impl TryFrom<PolicyRecord<'_>> for TaskPolicy {
             timeout_minutes: record.timeout_minutes,
             retry: retry.map(|(after_minutes, count_max)| Retry { after_minutes, count_max }),
             forgive_source_version: record.forgive_source_version,
+            retry_begun_only: record.retry_begun_only.unwrap_or(false),
+            push: !record.pull_only.unwrap_or(false),
+            needs_confirmation: record.needs_confirmation.unwrap_or(false),
+            window: Window {
+                opens_at: record.opens_at.map(Timestamp),
+                closes_at: record.closes_at.map(Timestamp),
+                hard_stop: record.hard_stop.unwrap_or(false),
+            },
         })
     }
 }

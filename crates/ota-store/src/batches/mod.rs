@@ -1,0 +1,251 @@
+//! Batches: their records, the tasks they give to devices, and the history of ended tasks.
+//!
+//! A batch over a fleet is work of one step per shard. Its record holds a cursor, so that whoever comes next goes on
+//! where the last one stopped, and each step can be done twice without harm.
+//!
+//! The truth of a task that has not ended is the device's record, in its shard. An ended task stays there until the
+//! batch's page holds it, and from then on the page is its history. Whoever looks at both reads the shard first: a task
+//! that moves in between is then seen twice rather than not at all, and the page's word counts.
+
+mod expand;
+mod look;
+mod record;
+mod tasks;
+
+use ota_core::batch::{Batch, BatchStatus, GraySearch, RateWindow, TargetSelection, TaskCounts};
+use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
+use ota_core::task::Task;
+use ota_core::time::Timestamp;
+
+pub use self::expand::{Expansion, close_joining, count_eligible, expand, expand_shard};
+pub use self::look::{Found, ListedTask, Visit, counts, look, task_of, visits};
+pub use self::record::{record, record_shard};
+pub use self::tasks::{Reupgrade, reupgrade};
+use crate::claim::{self, Claim};
+use crate::keys;
+use crate::kv::Kv;
+use crate::log;
+use crate::record::{Corrupt, to_bytes};
+use crate::transact::{Change, StoreError, load, update};
+use crate::work;
+
+/// A batch and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBatch {
+    /// The batch.
+    pub batch: Batch,
+    /// The next visit (see [`visits`]) that gives devices their tasks.
+    pub expand_cursor: u32,
+    /// Whether every device that is meant has its task.
+    pub expanded: bool,
+    /// The search for the cutoff of a gray rollout, while it goes on; `expand_cursor` is its place then.
+    pub gray: Option<GrayWalk>,
+    /// How many names the batch's uploaded list has; they lie under keys of their own.
+    pub listed: u32,
+    /// Whether the dispatcher has nothing more to do for it: every task has ended, and no device joins any more. A batch
+    /// may be canceled and have tasks that go on.
+    pub drained: bool,
+    /// The status that was announced last (R172).
+    pub announced: Option<BatchStatus>,
+    /// The walk that is under way.
+    pub sweep: Sweep,
+    /// What the last finished walk counted.
+    pub counts: TaskCounts,
+    /// When that was.
+    pub counted_at: Timestamp,
+    /// The pushes granted lately.
+    pub rate: RateWindow,
+    /// What the request said, so that the same idempotency key with other words is noticed.
+    pub fingerprint: [u8; 16],
+}
+
+/// A walk that counts the eligible devices of a gray rollout.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrayWalk {
+    /// What is known of the cutoff.
+    pub search: GraySearch,
+    /// How many shards the fleet had when the walk began; a walk that saw the fleet grow is begun anew.
+    pub shards: u32,
+}
+
+/// Some of the names of an uploaded device list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(pub Vec<DeviceName>);
+
+/// Names of one value: some 70 KB at the most.
+const NAMES_PER_PAGE: usize = 2_000;
+
+/// A walk of the dispatcher over a batch's shards, which may take several ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// The next visit.
+    pub cursor: u32,
+    /// How many shards the fleet had when the walk began; a walk that saw the fleet grow is begun anew.
+    pub shards: u32,
+    /// What was counted so far.
+    pub counts: TaskCounts,
+    /// Ended tasks seen that were not in the history yet.
+    pub unrecorded: u32,
+    /// Whether the walk began after the last device got its task.
+    pub after_expansion: bool,
+}
+
+/// The ended tasks of the devices of one shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// By device name, sorted.
+    pub slots: Vec<(DeviceName, Task)>,
+}
+
+impl StoredBatch {
+    /// Wraps a new batch.
+    pub fn new(batch: Batch, fingerprint: [u8; 16]) -> Self {
+        Self {
+            counted_at: batch.created_at,
+            batch,
+            expand_cursor: 0,
+            expanded: false,
+            gray: None,
+            listed: 0,
+            drained: false,
+            announced: None,
+            sweep: Sweep::default(),
+            counts: TaskCounts::default(),
+            rate: RateWindow::default(),
+            fingerprint,
+        }
+    }
+}
+
+impl Page {
+    /// Returns the ended task of a device.
+    pub fn get(&self, device: &DeviceName) -> Option<&Task> {
+        self.slots.binary_search_by(|(name, _)| name.cmp(device)).ok().map(|at| &self.slots[at].1)
+    }
+
+    /// Notes an ended task; returns whether it is news. An older end of the same task is not.
+    pub fn record(&mut self, device: &DeviceName, task: &Task) -> bool {
+        match self.slots.binary_search_by(|(name, _)| name.cmp(device)) {
+            Ok(at) if self.slots[at].1.updated_at >= task.updated_at => false,
+            Ok(at) => {
+                self.slots[at].1 = task.clone();
+                true
+            }
+            Err(at) => {
+                self.slots.insert(at, (device.clone(), task.clone()));
+                true
+            }
+        }
+    }
+}
+
+/// Makes a batch: lists it, then writes its record, which is what makes it exist. A batch that exists is answered.
+/// `None` if too many batches are open.
+///
+/// # Errors
+/// The store's.
+pub async fn create(
+    kv: &impl Kv,
+    stored: &StoredBatch,
+    now: Timestamp,
+) -> Result<Option<StoredBatch>, StoreError> {
+    let id = stored.batch.id;
+    // Whoever walks these lists passes over an id that has no record (yet).
+    if !work::add_batch(kv, id, now).await? {
+        return Ok(None);
+    }
+    log::append(kv, &keys::package_batches(stored.batch.package_id), id.0, now).await?;
+    log::append(kv, keys::BATCHES, id.0, now).await?;
+    let stored = &StoredBatch { listed: put_names(kv, &stored.batch).await?, ..stored.clone() };
+    let key = keys::batch(id);
+    match claim::take(kv, &key, now).await? {
+        Claim::Won => {
+            kv.set(&key, &to_bytes(stored, 1)).await?;
+            Ok(Some(stored.clone()))
+        }
+        Claim::Exists => get(kv, id).await,
+        Claim::Pending => Err(StoreError::Contention { key }),
+    }
+}
+
+/// Stores the names of an uploaded list apart from the batch, which is written at every step, and returns how many there
+/// are.
+async fn put_names(kv: &impl Kv, batch: &Batch) -> Result<u32, StoreError> {
+    let TargetSelection::Specific { devices, listed: true } = &batch.target else { return Ok(0) };
+    for (page, names) in (0..).zip(devices.chunks(NAMES_PER_PAGE)) {
+        kv.set(&keys::names(batch.id, page), &to_bytes(&Names(names.to_vec()), 1)).await?;
+    }
+    Ok(devices.len() as u32)
+}
+
+/// Returns a batch, with the names of its list if it has one.
+///
+/// # Errors
+/// The store's.
+pub async fn get(kv: &impl Kv, id: BatchId) -> Result<Option<StoredBatch>, StoreError> {
+    let Some(mut stored) = load::<StoredBatch>(kv, &keys::batch(id)).await? else { return Ok(None) };
+    fetch_names(kv, &mut stored).await?;
+    Ok(Some(stored))
+}
+
+/// Adds the names of a batch's list to a record that was read without them, as [`change`] does.
+///
+/// # Errors
+/// The store's.
+pub async fn fetch_names(kv: &impl Kv, stored: &mut StoredBatch) -> Result<(), StoreError> {
+    let id = stored.batch.id;
+    let TargetSelection::Specific { devices, listed: true } = &mut stored.batch.target else { return Ok(()) };
+    if devices.len() == stored.listed as usize {
+        return Ok(());
+    }
+    devices.clear();
+    for page in 0..stored.listed.div_ceil(NAMES_PER_PAGE as u32) {
+        let key = keys::names(id, page);
+        let missing =
+            || StoreError::Corrupt { key: key.clone(), source: Corrupt("a page is missing".into()) };
+        devices.extend(load::<Names>(kv, &key).await?.ok_or_else(missing)?.0);
+    }
+    Ok(())
+}
+
+/// Removes what a batch that never came to be may have left.
+///
+/// # Errors
+/// The store's.
+pub async fn forget(kv: &impl Kv, id: BatchId) -> Result<(), StoreError> {
+    let pages = ota_core::limits::DEVICE_LIST_ROWS_MAX.div_ceil(NAMES_PER_PAGE) as u32;
+    for page in 0..pages {
+        kv.delete(&keys::names(id, page)).await?;
+    }
+    Ok(())
+}
+
+/// Changes a batch in place; `None` if there is no such batch. `decide` answers whether to store the change.
+///
+/// # Errors
+/// The store's.
+pub async fn change<T>(
+    kv: &impl Kv,
+    id: BatchId,
+    now: Timestamp,
+    mut decide: impl FnMut(&mut StoredBatch) -> (bool, T),
+) -> Result<Option<T>, StoreError> {
+    update(kv, &keys::batch(id), now, |stored: Option<StoredBatch>| {
+        let Some(mut stored) = stored else { return Change::Keep(None) };
+        match decide(&mut stored) {
+            (true, answer) => Change::Put(stored, Some(answer)),
+            (false, answer) => Change::Keep(Some(answer)),
+        }
+    })
+    .await
+}
+
+/// Returns a device's identity in the batch's product.
+pub fn device_ref(batch: &Batch, name: &DeviceName) -> DeviceRef {
+    DeviceRef { product_key: batch.product_key.clone(), device_name: name.clone() }
+}
+
+fn corrupt(product: &ProductKey, shard: u32) -> impl FnOnce(Corrupt) -> StoreError {
+    let key = keys::shard(product, shard);
+    move |source| StoreError::Corrupt { key, source }
+}

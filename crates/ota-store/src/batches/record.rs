@@ -1,0 +1,104 @@
+//! The history of ended tasks, and the list of events.
+
+use ota_core::event::Event;
+use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
+use ota_core::task::Task;
+use ota_core::time::Timestamp;
+
+use super::{Page, corrupt};
+use crate::keys;
+use crate::kv::Kv;
+use crate::shard::Shard;
+use crate::transact::{Change, StoreError, update};
+use crate::{events, shards};
+
+/// Writes ended tasks into their batch's history; returns the devices of which they are news.
+///
+/// # Errors
+/// The store's.
+pub async fn record(
+    kv: &impl Kv,
+    batch: BatchId,
+    page: u32,
+    ended: &[(DeviceName, Task)],
+    now: Timestamp,
+) -> Result<Vec<DeviceName>, StoreError> {
+    update(kv, &keys::page(batch, page), now, |found: Option<Page>| {
+        let mut found = found.unwrap_or_default();
+        let news: Vec<DeviceName> = ended
+            .iter()
+            .filter(|(device, task)| found.record(device, task))
+            .map(|(device, _)| device.clone())
+            .collect();
+        if news.is_empty() { Change::Keep(news) } else { Change::Put(found, news) }
+    })
+    .await
+}
+
+/// Writes all ended tasks that still lie in a shard into their batches' histories, lists them and what lies in the
+/// shard's outbox as events, and only then takes them out of the shard. Returns how many it took out.
+///
+/// # Errors
+/// The store's.
+pub async fn record_shard(
+    kv: &impl Kv,
+    product: &ProductKey,
+    shard: u32,
+    now: Timestamp,
+) -> Result<u32, StoreError> {
+    let Some(found) = shards::load_shard(kv, product, shard).await? else { return Ok(0) };
+    let ended = ended_tasks(&found).map_err(corrupt(product, shard))?;
+    if ended.is_empty() && found.outbox.is_empty() {
+        return Ok(0);
+    }
+    let mut groups: Vec<(BatchId, u32, Vec<(DeviceName, Task)>)> = Vec::new();
+    for (name, task) in &ended {
+        let page = found.brief(task.batch_id).map_or(shard, |brief| brief.page);
+        let entry = (name.clone(), task.clone());
+        match groups.iter_mut().find(|(id, at, _)| (*id, *at) == (task.batch_id, page)) {
+            Some((_, _, group)) => group.push(entry),
+            None => groups.push((task.batch_id, page, vec![entry])),
+        }
+    }
+    for (batch, page, ended) in &groups {
+        record(kv, *batch, *page, ended, now).await?;
+    }
+    events::append(kv, happenings(product, &found, &ended), now).await?;
+    let removed = shards::update_shard(kv, product, shard, now, |shard| {
+        let mut removed = 0;
+        for (name, task) in &ended {
+            let Some(mut device) = shard.get(name)? else { continue };
+            let before = device.ended.len();
+            device.ended.retain(|ended| ended != task);
+            if device.ended.len() < before {
+                removed += 1;
+                shard.put(device);
+            }
+        }
+        let before = shard.outbox.len();
+        shard.outbox.retain(|event| !found.outbox.contains(event));
+        removed += (before - shard.outbox.len()) as u32;
+        Ok(if removed > 0 { Change::Put((), removed) } else { Change::Keep(0) })
+    });
+    Ok(removed.await?.unwrap_or(0))
+}
+
+fn ended_tasks(shard: &Shard) -> Result<Vec<(DeviceName, Task)>, crate::record::Corrupt> {
+    let devices = shard.devices()?;
+    let ended =
+        devices.iter().flat_map(|device| device.ended.iter().map(|task| (device.name.clone(), task.clone())));
+    Ok(ended.collect())
+}
+
+/// Returns what is to be told of a shard: its outbox, and the ends of tasks.
+fn happenings(product: &ProductKey, shard: &Shard, ended: &[(DeviceName, Task)]) -> Vec<Event> {
+    let ends = ended.iter().filter_map(|(name, task)| {
+        let device = DeviceRef { product_key: product.clone(), device_name: name.clone() };
+        // The brief of a batch stays as long as a task of it lies here.
+        let brief = shard.brief(task.batch_id)?;
+        Event::task_ended(&device, task, &brief.policy.target_version)
+    });
+    let mut events: Vec<Event> = shard.outbox.iter().cloned().chain(ends).collect();
+    events.sort_by_key(|event| event.at);
+    events
+}

@@ -1,0 +1,179 @@
+//! The list of what happened, for whoever wants to be told: the newest events in one value, older ones in sealed pages,
+//! the oldest forgotten. Every event has a number, so a reader goes on where it stopped.
+//!
+//! Events come here from the shards' outboxes and the batches' records, where they lie until they are listed: so a crash
+//! in between lists one twice rather than never. An event's id tells.
+
+use ota_core::event::Event;
+use ota_core::time::Timestamp;
+
+use crate::keys;
+use crate::kv::Kv;
+use crate::record::to_bytes;
+use crate::transact::{Change, StoreError, load, update};
+
+/// Events of one page: some 25 KB.
+pub const PAGE_LEN: usize = 64;
+/// Sealed pages that are kept: the last hundred thousand events.
+pub const PAGES_MAX: u64 = 2_000;
+
+/// A page of the list; the one under [`keys::EVENTS`] is the one being filled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventPage {
+    /// How many pages there were before it.
+    pub number: u64,
+    /// Its events, oldest first.
+    pub events: Vec<Event>,
+}
+
+impl EventPage {
+    fn first(&self) -> u64 {
+        self.number * PAGE_LEN as u64
+    }
+}
+
+/// Lists events: one read and one swap for a page's worth. One that is among the newest already is passed over.
+///
+/// # Errors
+/// The store's.
+pub async fn append(kv: &impl Kv, mut events: Vec<Event>, now: Timestamp) -> Result<(), StoreError> {
+    while !events.is_empty() {
+        let full = update(kv, keys::EVENTS, now, |page: Option<EventPage>| {
+            let mut page = page.unwrap_or_default();
+            let mut listed = 0;
+            for event in &events {
+                if page.events.iter().any(|known| known.id == event.id) {
+                    listed += 1;
+                } else if page.events.len() < PAGE_LEN {
+                    page.events.push(event.clone());
+                    listed += 1;
+                } else {
+                    break;
+                }
+            }
+            let full = (page.events.len() >= PAGE_LEN).then(|| page.clone());
+            if listed == 0 { Change::Keep((listed, full)) } else { Change::Put(page, (listed, full)) }
+        });
+        let (listed, full) = full.await?;
+        events.drain(..listed);
+        if let Some(full) = full {
+            seal(kv, &full, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a full page aside and begins the next. A full page no longer changes, so everybody who seals it writes the same.
+async fn seal(kv: &impl Kv, full: &EventPage, now: Timestamp) -> Result<(), StoreError> {
+    kv.set(&keys::event_page(full.number), &to_bytes(full, 1)).await?;
+    update(kv, keys::EVENTS, now, |page: Option<EventPage>| match page {
+        Some(page) if page == *full => {
+            Change::Put(EventPage { number: full.number + 1, events: Vec::new() }, ())
+        }
+        _ => Change::Keep(()),
+    })
+    .await?;
+    if let Some(old) = full.number.checked_sub(PAGES_MAX) {
+        kv.delete(&keys::event_page(old)).await?;
+    }
+    Ok(())
+}
+
+/// Returns up to `limit` events from number `from` on, each with its number, and the number to go on from. What has been
+/// forgotten is passed over.
+///
+/// # Errors
+/// The store's.
+pub async fn read(kv: &impl Kv, from: u64, limit: usize) -> Result<(Vec<(u64, Event)>, u64), StoreError> {
+    let head: EventPage = load(kv, keys::EVENTS).await?.unwrap_or_default();
+    let oldest = head.number.saturating_sub(PAGES_MAX) * PAGE_LEN as u64;
+    let mut at = from.max(oldest);
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let number = at / PAGE_LEN as u64;
+        if number > head.number {
+            break;
+        }
+        let page = if number == head.number {
+            head.clone()
+        } else {
+            load(kv, &keys::event_page(number)).await?.unwrap_or(EventPage { number, events: Vec::new() })
+        };
+        let (first, is_head) = (page.first(), number == head.number);
+        let mut next = if is_head { first + page.events.len() as u64 } else { first + PAGE_LEN as u64 };
+        for (number, event) in (first..).zip(page.events).filter(|(number, _)| *number >= at) {
+            if found.len() == limit {
+                next = number;
+                break;
+            }
+            found.push((number, event));
+        }
+        at = at.max(next);
+        if is_head {
+            break;
+        }
+    }
+    Ok((found, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryKv;
+    use crate::testing::block_on;
+    use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey, Version};
+
+    fn event(n: u64) -> Event {
+        let device = DeviceRef {
+            product_key: ProductKey::new("a1lamp").unwrap(),
+            device_name: DeviceName::new("lamp").unwrap(),
+        };
+        let version = Version::new(&n.to_string()).unwrap();
+        Event::version_changed(&device, &ModuleName::default_module(), &version, Timestamp(n))
+    }
+
+    fn listed(kv: &MemoryKv, limit: usize) -> Vec<Event> {
+        let (mut all, mut at) = (Vec::new(), 0);
+        loop {
+            let (events, next) = block_on(read(kv, at, limit)).unwrap();
+            assert!(events.len() <= limit);
+            if events.is_empty() {
+                return all;
+            }
+            all.extend(events.into_iter().map(|(_, event)| event));
+            at = next;
+        }
+    }
+
+    #[test]
+    fn a_reader_sees_every_event_once_and_in_order_whatever_the_pages() {
+        let kv = MemoryKv::new();
+        let all: Vec<Event> = (0..300).map(event).collect();
+        for some in all.chunks(7) {
+            block_on(append(&kv, some.to_vec(), Timestamp(1))).unwrap();
+        }
+        for limit in [1, 50, 64, 1_000] {
+            assert_eq!(listed(&kv, limit).len(), 300, "{limit}");
+        }
+        assert_eq!(listed(&kv, 17), all);
+    }
+
+    #[test]
+    fn an_event_that_is_listed_again_right_away_is_passed_over() {
+        let kv = MemoryKv::new();
+        for _ in 0..2 {
+            block_on(append(&kv, vec![event(1), event(2)], Timestamp(1))).unwrap();
+        }
+        assert_eq!(listed(&kv, 10), [event(1), event(2)]);
+    }
+
+    #[test]
+    fn a_reader_that_has_seen_all_goes_on_with_what_comes() {
+        let kv = MemoryKv::new();
+        block_on(append(&kv, vec![event(1)], Timestamp(1))).unwrap();
+        let (_, next) = block_on(read(&kv, 0, 10)).unwrap();
+        assert_eq!(block_on(read(&kv, next, 10)).unwrap(), (vec![], next));
+        block_on(append(&kv, vec![event(2)], Timestamp(1))).unwrap();
+        assert_eq!(block_on(read(&kv, next, 10)).unwrap().0, [(1, event(2))]);
+    }
+}
