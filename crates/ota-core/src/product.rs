@@ -1,9 +1,14 @@
 //! A product: devices of one make, their modules, and the settings of their upgrades.
 
+mod settings;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use self::settings::{
+    ConflictPolicy, ProductSettings, ProductSettingsChange, ProductSettingsFields, VerificationMode,
+};
 use crate::error::{Coded, Faults, ValueError, check_len};
 use crate::ids::{ModuleName, ProductKey};
 use crate::limits;
@@ -20,6 +25,8 @@ pub struct Product {
     pub modules: Vec<Module>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Which behaviour holds where the documents differ.
+    pub settings: ProductSettings,
 }
 
 /// An OTA module of a product (OTA模块): a part of the device that has a version of its own.
@@ -206,6 +213,7 @@ mod tests {
             name: "lamp".into(),
             modules: Vec::new(),
             created_at: NOW,
+            settings: ProductSettings::default(),
         }
     }
 

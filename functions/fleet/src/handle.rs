@@ -6,7 +6,7 @@ use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
 use ota_http::{Problem, Request, Response};
 use ota_platform::Platform;
 
-use crate::{devices, products};
+use crate::{devices, products, settings};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -31,6 +31,9 @@ where
         (&Method::POST, ["v1", "products"]) => products::create(platform, &mut request).await,
         (&Method::GET, ["v1", "products"]) => products::list(platform, &request).await,
         (&Method::GET, ["v1", "products", key]) => products::get(platform, &product_key(key)?).await,
+        (&Method::PATCH, ["v1", "products", key]) => {
+            settings::change_product(platform, &mut request, &product_key(key)?).await
+        }
         (&Method::POST, ["v1", "products", key, "modules"]) => {
             products::add_module(platform, &mut request, &product_key(key)?).await
         }
@@ -50,6 +53,8 @@ where
         (&Method::DELETE, ["v1", "products", key, "devices", name]) => {
             devices::remove(platform, &device_ref(key, name)?).await
         }
+        (&Method::GET, ["v1", "settings"]) => settings::get(platform, &request).await,
+        (&Method::PATCH, ["v1", "settings"]) => settings::change(platform, &mut request).await,
         _ => Err(Problem::no_route()),
     }
 }

@@ -4,19 +4,22 @@ use bytes::Bytes;
 use http::StatusCode;
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{ModuleName, ProductKey};
-use ota_core::product::{Module, Product, check_module, check_product_name};
+use ota_core::product::{Module, Product, ProductSettings, check_module, check_product_name};
 use ota_http::{Problem, Request, Response, idempotency, json, page, respond};
 use ota_platform::Platform;
 use ota_store::check::{self, BrokenPromise};
 use ota_store::{packages, products};
 use serde::Serialize;
 
+use crate::settings::ProductSettingsJson;
+
 #[derive(Serialize)]
-struct ProductJson {
+pub(crate) struct ProductJson {
     product_key: String,
     name: String,
     modules: Vec<ModuleJson>,
     created_at: u64,
+    settings: ProductSettingsJson,
 }
 
 #[derive(Serialize)]
@@ -45,6 +48,7 @@ impl From<&Product> for ProductJson {
             name: product.name.clone(),
             modules: product.modules.iter().map(ModuleJson::from).collect(),
             created_at: product.created_at.0,
+            settings: ProductSettingsJson::from(&product.settings),
         }
     }
 }
@@ -69,6 +73,7 @@ where
         name: name.unwrap_or_default().to_owned(),
         modules: Vec::new(),
         created_at: now,
+        settings: ProductSettings::default(),
     };
     let wanted = product.name.clone();
     match products::create(platform.kv(), product, now).await? {
