@@ -267,6 +267,8 @@ fn the_task_table_has_every_event() {
 /// The numbers of the lines `| R12 | …` of `docs/rules.md`, in the order of the document.
 fn numbered(letter: char) -> Vec<u32> {
     let text = fs::read_to_string(document("rules.md")).expect("docs/rules.md is there");
+    // Later the rules are named again, with the reason why one has no test.
+    let text = text.split("## Not proven").next().unwrap_or_default();
     let number = |line: &str| line.strip_prefix("| ")?.strip_prefix(letter)?.split_once(' ')?.0.parse().ok();
     text.lines().filter_map(number).collect()
 }
