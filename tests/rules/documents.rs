@@ -134,7 +134,7 @@ fn cell(row: &Row, task: Task, policy: &TaskPolicy) -> String {
     words
 }
 
-fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut text = line(&header.iter().map(ToString::to_string).collect::<Vec<_>>());
     text += &format!("|{}\n", "---|".repeat(header.len()));
@@ -227,7 +227,7 @@ fn document(name: &str) -> PathBuf {
 }
 
 /// Puts `content` between the marks of `name`.
-fn filled(text: &str, name: &str, content: &str) -> String {
+pub(crate) fn filled(text: &str, name: &str, content: &str) -> String {
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
     let (before, rest) = text.split_once(&begin).expect("the document has the mark");
     let (_, after) = rest.split_once(&end).expect("the document has the mark");

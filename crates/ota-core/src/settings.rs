@@ -1,6 +1,7 @@
 //! The settings of the service as a whole: which limits and which pace it promises.
 
 use crate::error::{Faults, ValueError};
+use crate::limits;
 
 /// Which limits of packages hold (R32).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,30 @@ impl PackageLimits {
     /// Reads [`Self::as_str`] back.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|limits| limits.as_str() == text)
+    }
+
+    /// How many packages the account may have.
+    pub const fn packages_max(self) -> usize {
+        match self {
+            Self::Current => limits::PACKAGES_MAX,
+            Self::Legacy => limits::LEGACY_PACKAGES_MAX,
+        }
+    }
+
+    /// How many bytes a package's file may have.
+    pub const fn package_bytes_max(self) -> u64 {
+        match self {
+            Self::Current => limits::PACKAGE_BYTES_MAX,
+            Self::Legacy => limits::LEGACY_PACKAGE_BYTES_MAX,
+        }
+    }
+
+    /// What a package's file name may end in, without the dot.
+    pub const fn package_suffixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Current => &limits::PACKAGE_SUFFIXES,
+            Self::Legacy => &limits::LEGACY_PACKAGE_SUFFIXES,
+        }
     }
 }
 

@@ -37,9 +37,11 @@ where
         (&Method::POST, ["v1", "products", key, "modules"]) => {
             products::add_module(platform, &mut request, &product_key(key)?).await
         }
+        (&Method::PATCH, ["v1", "products", key, "modules", name]) => {
+            products::change_module(platform, &mut request, &product_key(key)?, &module_name(name)?).await
+        }
         (&Method::DELETE, ["v1", "products", key, "modules", name]) => {
-            let name = ModuleName::new(name).map_err(|_| Problem::not_found("module"))?;
-            products::remove_module(platform, &product_key(key)?, &name).await
+            products::remove_module(platform, &product_key(key)?, &module_name(name)?).await
         }
         (&Method::POST, ["v1", "products", key, "devices"]) => {
             devices::register(platform, &mut request, &product_key(key)?).await
@@ -49,6 +51,9 @@ where
         }
         (&Method::GET, ["v1", "products", key, "devices", name]) => {
             devices::get(platform, &device_ref(key, name)?).await
+        }
+        (&Method::GET, ["v1", "products", key, "devices", name, "versions"]) => {
+            devices::versions(platform, &request, &device_ref(key, name)?).await
         }
         (&Method::DELETE, ["v1", "products", key, "devices", name]) => {
             devices::remove(platform, &device_ref(key, name)?).await
@@ -62,6 +67,10 @@ where
 /// A key that no product can have is one that no product has.
 fn product_key(text: &str) -> Result<ProductKey, Problem> {
     ProductKey::new(text).map_err(|_| Problem::not_found("product"))
+}
+
+fn module_name(text: &str) -> Result<ModuleName, Problem> {
+    ModuleName::new(text).map_err(|_| Problem::not_found("module"))
 }
 
 fn device_ref(key: &str, name: &str) -> Result<DeviceRef, Problem> {
