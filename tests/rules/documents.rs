@@ -134,7 +134,7 @@ fn cell(row: &Row, task: Task, policy: &TaskPolicy) -> String {
     words
 }
 
-fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let mut text = line(&header.iter().map(ToString::to_string).collect::<Vec<_>>());
     text += &format!("|{}\n", "---|".repeat(header.len()));
@@ -227,7 +227,7 @@ fn document(name: &str) -> PathBuf {
 }
 
 /// Puts `content` between the marks of `name`.
-fn filled(text: &str, name: &str, content: &str) -> String {
+pub(crate) fn filled(text: &str, name: &str, content: &str) -> String {
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
     let (before, rest) = text.split_once(&begin).expect("the document has the mark");
     let (_, after) = rest.split_once(&end).expect("the document has the mark");
@@ -267,6 +267,8 @@ fn the_task_table_has_every_event() {
 /// The numbers of the lines `| R12 | …` of `docs/rules.md`, in the order of the document.
 fn numbered(letter: char) -> Vec<u32> {
     let text = fs::read_to_string(document("rules.md")).expect("docs/rules.md is there");
+    // Later the rules are named again, with the reason why one has no test.
+    let text = text.split("## Not proven").next().unwrap_or_default();
     let number = |line: &str| line.strip_prefix("| ")?.strip_prefix(letter)?.split_once(' ')?.0.parse().ok();
     text.lines().filter_map(number).collect()
 }

@@ -5,6 +5,8 @@
 mod devices;
 mod documents;
 mod errors;
+mod limits;
 mod pushes;
+mod settings;
 mod tasks;
 mod world;

@@ -20,6 +20,7 @@ mod rate;
 mod requests;
 mod retries;
 mod rivals;
+mod settings;
 mod targets;
 mod timeouts;
 mod tokens;

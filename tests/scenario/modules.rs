@@ -36,6 +36,76 @@ fn r2_r3_a_module_name_is_unique_in_its_product_whatever_its_case() {
     assert_eq!(add(&world, &json!({"name": "mcu"})).status, 201);
 }
 
+fn change(world: &World, name: &str, body: &Value) -> Answer {
+    world.send(&Call::patch(format!("/v1/products/{}/modules/{name}", world.product_key()), body))
+}
+
+#[test]
+fn r4_a_module_keeps_its_name_while_its_alias_and_description_change() {
+    let world = World::new().product("lamp");
+    let made = add(&world, &json!({"name": "mcu", "alias": "scanner"})).expect(201).json();
+    let renamed = change(&world, "mcu", &json!({"name": "cpu", "alias": "abc"}));
+    assert_eq!(renamed.faults(), ["/name value.not-allowed", "/alias value.length"]);
+    assert_eq!(names(&world), ["mcu"]);
+
+    let mut expected = made;
+    expected["description"] = json!("reads codes");
+    assert_eq!(change(&world, "mcu", &json!({"description": "reads codes"})).expect(200).json(), expected);
+    expected["alias"] = json!("reader");
+    assert_eq!(change(&world, "mcu", &json!({"alias": "reader"})).expect(200).json(), expected);
+    let product = world.get(format!("/v1/products/{}", world.product_key()));
+    assert_eq!(product["modules"], json!([expected]));
+    assert_eq!(change(&world, "mcu", &json!({"alias": ""})).expect(200).json()["alias"], Value::Null);
+
+    assert_eq!(change(&world, "cpu", &json!({})).problem(), "404 module.unknown");
+    assert_eq!(change(&world, "default", &json!({})).problem(), "422 module.reserved");
+}
+
+#[test]
+fn r5_a_product_may_be_lenient_with_aliases() {
+    let world = World::new().product("lamp");
+    assert_eq!(add(&world, &json!({"name": "m1", "alias": "模"})).faults(), ["/alias value.length"]);
+    let _made = add(&world, &json!({"name": "m1"})).expect(201);
+    let uri = format!("/v1/products/{}", world.product_key());
+    let _set = world.send(&Call::patch(uri, &json!({"settings": {"lenient_aliases": true}}))).expect(200);
+    assert_eq!(add(&world, &json!({"name": "m2", "alias": "模"})).status, 201);
+    assert_eq!(change(&world, "m1", &json!({"alias": "a"})).status, 200);
+    assert_eq!(add(&world, &json!({"name": "m3", "alias": "a b"})).faults(), ["/alias value.charset"]);
+    let world = world.product("bulb");
+    assert_eq!(add(&world, &json!({"name": "m1", "alias": "模"})).faults(), ["/alias value.length"]);
+}
+
+#[test]
+fn r175_a_devices_module_versions_are_listed_in_pages() {
+    let world = World::new().product("lamp").devices(1);
+    let lamp = world.device("lamp-1");
+    for n in (0..10).rev() {
+        let _made = add(&world, &json!({"name": format!("m{n}")})).expect(201);
+        lamp.report_module(&format!("m{n}"), &format!("2.{n}"));
+    }
+    let uri = format!("/v1/products/{}/devices/lamp-1/versions", world.product_key());
+    let told = |item: &Value| format!("{} {}", item["module"], item["version"]).replace('"', "");
+    let expected: Vec<String> =
+        std::iter::once("default 1.0.0".to_owned()).chain((0..10).map(|n| format!("m{n} 2.{n}"))).collect();
+    for limit in [1, 3, 11, 200] {
+        let items = world.list(&uri, limit);
+        assert_eq!(items.iter().map(told).collect::<Vec<_>>(), expected, "by {limit}");
+    }
+    let page = world.get(format!("{uri}?limit=2"));
+    assert_eq!((page["items"].as_array().unwrap().len(), &page["next_cursor"]), (2, &json!("m0")));
+    assert_eq!(world.send(&Call::get(format!("{uri}?limit=201"))).faults(), ["query:limit value.range"]);
+    assert_eq!(
+        world.send(&Call::get(format!("{uri}?cursor=a%20b"))).faults(),
+        ["query:cursor value.malformed"]
+    );
+
+    lamp.report_module("m0", "3.0");
+    let first = &world.get(format!("{uri}?cursor=default&limit=1"))["items"][0];
+    assert_eq!((&first["version"], &first["previous"]), (&json!("3.0"), &json!("2.0")));
+    let unknown = format!("/v1/products/{}/devices/lamp-9/versions", world.product_key());
+    assert_eq!(world.send(&Call::get(unknown)).problem(), "404 request.not-found");
+}
+
 #[test]
 fn r5_r6_an_alias_and_a_description_have_their_lengths() {
     let world = World::new().product("lamp");

@@ -1,6 +1,60 @@
 //! Packages: their names, versions, digests, and their end.
 
-use ota_tests::{World, json, seconds};
+use ota_tests::{Call, World, json, seconds};
+
+#[test]
+fn r11_the_501st_package_is_refused_until_one_is_deleted() {
+    let world = World::new().product("lamp");
+    let first = world.ready_package("1.0");
+    for n in 1..500 {
+        world.ready_package(&format!("1.{n}"));
+    }
+    assert_eq!(world.try_package("2.0", &json!({})).problem(), "409 package.too-many");
+    assert_eq!(world.list("/v1/packages", 200).len(), 500);
+    let _gone = first.delete().expect(204);
+    assert_eq!(world.try_package("2.0", &json!({})).status, 201);
+}
+
+#[test]
+fn r21_a_package_belongs_to_one_product_for_good() {
+    let world = World::new().product("bulb").devices(2);
+    let bulb = world.product_key();
+    let world = world.product("lamp");
+    let lamp = world.product_key();
+    let names = json!({"devices": [{"name": "lamp-1"}]});
+    let _registered = world.send(&Call::post(format!("/v1/products/{lamp}/devices"), &names)).expect(201);
+    let online = json!({"status": "online", "session": "s", "at": ota_tests::START_MS});
+    for (topic, payload) in [
+        (format!("/overair/presence/{lamp}/lamp-1"), online),
+        (format!("/ota/device/inform/{lamp}/lamp-1"), json!({"id": "1", "params": {"version": "1.0.0"}})),
+    ] {
+        let call = Call::post(format!("/internal/device-messages?topic={topic}"), &payload);
+        let _heard = world.send(&call).expect(204);
+    }
+    let package = world.ready_package("1.1.0");
+    let moved = Call::patch(format!("/v1/packages/{}", package.id), &json!({"product_key": bulb}));
+    assert!(world.send(&moved).status >= 400);
+    assert_eq!(package.get()["product_key"], json!(lamp));
+
+    let named = json!({"target": {"selection": "specific", "devices": ["bulb-1"]}});
+    assert_eq!(world.try_batch(&package, &named).faults(), ["/target/devices/0 batch.unknown-devices"]);
+    let batch = world.batch(&package, json!({}));
+    assert_eq!(batch.outcome(), ["lamp-1 notified"], "the bulbs are another product's");
+    assert_eq!(batch.get()["product_key"], json!(lamp));
+}
+
+#[test]
+fn r29_a_new_package_is_unverified_or_needs_no_verification() {
+    let world = World::new().product("lamp");
+    for (version, said, expected) in [
+        ("1.0", json!({}), "unverified"),
+        ("1.1", json!({"needs_verification": true}), "unverified"),
+        ("1.2", json!({"needs_verification": false}), "not-needed"),
+    ] {
+        let made = world.try_package(version, &said).expect(201).json();
+        assert_eq!(made["verification"], json!({"status": expected}), "{said}");
+    }
+}
 
 #[test]
 fn r19_a_package_name_is_unique_in_the_account() {

@@ -10,12 +10,17 @@ fn routes() -> Vec<(&'static str, String, &'static str)> {
         ("POST", "/v1/products"),
         ("GET", "/v1/products"),
         ("GET", "/v1/products/a1"),
+        ("PATCH", "/v1/products/a1"),
         ("POST", "/v1/products/a1/modules"),
+        ("PATCH", "/v1/products/a1/modules/mcu"),
         ("DELETE", "/v1/products/a1/modules/mcu"),
         ("POST", "/v1/products/a1/devices"),
         ("GET", "/v1/products/a1/devices"),
         ("GET", "/v1/products/a1/devices/lamp-1"),
+        ("GET", "/v1/products/a1/devices/lamp-1/versions"),
         ("DELETE", "/v1/products/a1/devices/lamp-1"),
+        ("GET", "/v1/settings"),
+        ("PATCH", "/v1/settings"),
         ("POST", "/v1/uploads?file_name=a.bin"),
         ("POST", "/v1/packages"),
         ("GET", "/v1/packages"),
@@ -88,4 +93,40 @@ fn a_token_is_never_told() {
     let refused = world.send(&Call::post("/v1/products", &json!({"name": "lamp"})).token(Some("api-tokem")));
     let told = String::from_utf8(refused.body).unwrap();
     assert!(!told.contains("api-toke"), "{told}");
+}
+
+/// The HTTP routes of `spin.toml`, with something in the place of what they leave open.
+fn manifest_routes() -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../spin.toml");
+    let manifest = std::fs::read_to_string(path).expect("spin.toml is there");
+    let routes = manifest.lines().filter_map(|line| line.strip_prefix("route = \"")?.strip_suffix('"'));
+    routes.map(|route| route.replace("...", "x").replace(":package_id", ID)).collect()
+}
+
+#[test]
+fn r104_a_device_reports_over_mqtt_and_no_http_route_takes_its_word() {
+    let world = World::new().product("lamp").devices(1);
+    let lamp = world.device("lamp-1");
+    let (topic, report) = lamp.version_report("6.6.6");
+    let before = world.kv().dump();
+
+    // What the broker's bridge may post, whoever else tries, with all that a device knows.
+    let bridge = format!("/internal/device-messages?topic={topic}");
+    for token in [None, Some(lamp.secret()), Some(API_TOKEN)] {
+        let refused = world.send(&Call::post(&bridge, &report).token(token));
+        assert_eq!(refused.problem(), "401 request.unauthorized", "with {token:?}");
+    }
+    // And no other route of the service takes anything from somebody without a token.
+    let routes = manifest_routes();
+    assert!(routes.len() > 8 && routes.contains(&"/internal/device-messages/x".to_owned()), "{routes:?}");
+    for route in routes {
+        for method in ["POST", "PUT", "PATCH"] {
+            let uri = format!("{route}?topic={topic}");
+            let refused = world.send(&Call::new(method, uri).bytes(report.to_string()).token(None));
+            let expected = if route.starts_with("/d/") { 404 } else { 401 };
+            assert_eq!(refused.status, expected, "{method} {route}");
+        }
+    }
+    assert_eq!(world.kv().dump(), before, "nothing was written");
+    assert_eq!(lamp.get()["versions"][0]["version"], "1.0.0");
 }

@@ -44,6 +44,11 @@ impl Call {
         Self::new("POST", uri).bytes(body.to_string())
     }
 
+    /// Starts a `PATCH` of JSON.
+    pub fn patch(uri: impl Into<String>, body: &Value) -> Self {
+        Self::new("PATCH", uri).bytes(body.to_string())
+    }
+
     /// Starts a `DELETE`.
     pub fn delete(uri: impl Into<String>) -> Self {
         Self::new("DELETE", uri)
@@ -102,7 +107,7 @@ impl Call {
 pub(crate) async fn answer<P: Platform>(platform: &P, request: http::Request<Body>) -> Response {
     let path = request.uri().path().to_owned();
     let under = |prefix: &str| path.starts_with(prefix);
-    if under("/v1/products") {
+    if under("/v1/products") || under("/v1/settings") {
         fleet::handle(platform, request).await
     } else if under("/v1/packages/") && path.ends_with("/verification") {
         package_verify::handle(platform, request).await

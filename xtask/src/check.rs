@@ -4,7 +4,7 @@ use anyhow::Context;
 
 use crate::step::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{build, tidy};
+use crate::{build, rules, tidy};
 
 /// Where tests look for the components.
 const WASM_DIR: &str = "OVERAIR_WASM_DIR";
@@ -73,5 +73,7 @@ fn test_steps(workspace: &Workspace, arguments: &[String], steps: &mut Steps) ->
             step::run(workspace.cargo().arg("test").args(build::NATIVE).arg("--doc").env(WASM_DIR, &wasm))
         })?;
     }
+    // Last: a rule without a test hides no test that fails.
+    steps.take("a test for every rule", || rules::check(workspace))?;
     Ok(())
 }

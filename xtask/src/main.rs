@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod check;
 mod guard;
+mod rules;
 mod step;
 mod tidy;
 mod up;
@@ -29,7 +30,7 @@ enum Command {
     Build,
     /// Runs the service on this machine, and with `--demo` a fleet that is upgraded.
     Up(up::Arguments),
-    /// Formatting, functions, all tests, tidiness.
+    /// Formatting, tidiness, functions, all tests, a test for every rule.
     Test {
         /// Passed on to the test runner, such as a filter.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -39,6 +40,8 @@ enum Command {
     Ci,
     /// Finds what the compiler does not: leftovers, dead files, dead links, keys outside their table.
     Tidy,
+    /// Tells which test proves which rule, and fails when one has none.
+    Rules,
     /// Runs a benchmark and prints its figures.
     Bench {
         #[command(subcommand)]
@@ -74,6 +77,7 @@ fn start(command: Command) -> anyhow::Result<ExitCode> {
         Command::Test { arguments } => check::test(&workspace, &arguments)?,
         Command::Ci => check::ci(&workspace)?,
         Command::Tidy => tidy::run(&workspace)?,
+        Command::Rules => return rules::run(&workspace),
         Command::Bench { which } => bench::run(&workspace, &which)?,
         Command::Guard { .. } => {}
     }

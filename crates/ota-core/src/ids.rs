@@ -83,7 +83,13 @@ macro_rules! random_id {
 
 const NAME_CHARS: &str = "letters, digits, `.`, `-`, `_`";
 
-fn is_plain(c: char) -> bool {
+/// Chinese characters: the CJK ideographs with their first extension and the compatibility forms.
+pub(crate) fn is_chinese(c: char) -> bool {
+    matches!(c, '\u{4e00}'..='\u{9fff}' | '\u{3400}'..='\u{4dbf}' | '\u{f900}'..='\u{faff}')
+}
+
+/// The characters of names that stand in topics and versions.
+pub(crate) fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
 }
 

@@ -23,5 +23,6 @@ pub mod ids;
 pub mod limits;
 pub mod package;
 pub mod product;
+pub mod settings;
 pub mod task;
 pub mod time;

@@ -9,6 +9,8 @@ pub const MODULES_PER_PRODUCT_MAX: usize = 10;
 pub const MODULE_NAME_LEN_MAX: usize = 64;
 /// Characters of a module alias (vendor, R5).
 pub const MODULE_ALIAS_LEN_MIN: usize = 4;
+/// Characters of a module alias of a product with lenient aliases (API, R5).
+pub const MODULE_ALIAS_LEN_MIN_LENIENT: usize = 1;
 /// Characters of a module alias (vendor, R5).
 pub const MODULE_ALIAS_LEN_MAX: usize = 64;
 /// Characters of a description of a module or package (vendor, R6, R26).
@@ -24,6 +26,16 @@ pub const PACKAGE_NAME_LEN_MAX: usize = 40;
 pub const VERSION_LEN_MAX: usize = 64;
 /// File suffixes of a package, lower case only (vendor, R13, R14).
 pub const PACKAGE_SUFFIXES: [&str; 6] = ["bin", "tar", "gz", "tar.gz", "zip", "gzip"];
+/// Packages of one account by the older limits (older document, R32).
+pub const LEGACY_PACKAGES_MAX: usize = 100;
+/// Bytes of a package file by the older limits: 10 MB exactly (older document, R32).
+pub const LEGACY_PACKAGE_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// Characters of a package name by the older limits (older document, R32).
+pub const LEGACY_PACKAGE_NAME_LEN_MIN: usize = 4;
+/// Characters of a package name by the older limits (older document, R32).
+pub const LEGACY_PACKAGE_NAME_LEN_MAX: usize = 32;
+/// File suffixes of a package by the older limits (older document, R32); lower case as now (R14).
+pub const LEGACY_PACKAGE_SUFFIXES: [&str; 4] = ["bin", "tar", "gz", "zip"];
 /// Characters of the free text handed to devices as `_package_udi` (cloud API, later).
 pub const UDI_LEN_MAX: usize = 4_096;
 /// How long an upload waits for its package before it is collected: 60 minutes (API, R30).

@@ -1,11 +1,16 @@
 //! A product: devices of one make, their modules, and the settings of their upgrades.
 
+mod settings;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use self::settings::{
+    ConflictPolicy, ProductSettings, ProductSettingsChange, ProductSettingsFields, VerificationMode,
+};
 use crate::error::{Coded, Faults, ValueError, check_len};
-use crate::ids::{ModuleName, ProductKey};
+use crate::ids::{ModuleName, ProductKey, is_chinese, is_plain};
 use crate::limits;
 use crate::time::Timestamp;
 
@@ -20,6 +25,8 @@ pub struct Product {
     pub modules: Vec<Module>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Which behaviour holds where the documents differ.
+    pub settings: ProductSettings,
 }
 
 /// An OTA module of a product (OTA模块): a part of the device that has a version of its own.
@@ -141,6 +148,29 @@ impl Product {
         Ok(())
     }
 
+    /// Changes what a module is called by people; its name stays (R4). Returns the module after it.
+    ///
+    /// # Errors
+    /// `default`, of which there is nothing to change, or an unknown module.
+    pub fn change_module(
+        &mut self,
+        name: &ModuleName,
+        change: &ModuleChange,
+    ) -> Result<&Module, ProductError> {
+        if name.is_default() {
+            return Err(ProductError::ModuleReserved);
+        }
+        let module = self.modules.iter_mut().find(|m| m.name == *name);
+        let module = module.ok_or_else(|| ProductError::ModuleUnknown { name: name.as_str().into() })?;
+        if let Some(alias) = &change.alias {
+            module.alias.clone_from(alias);
+        }
+        if let Some(description) = &change.description {
+            module.description.clone_from(description);
+        }
+        Ok(module)
+    }
+
     /// Removes a module that has `packages` packages.
     ///
     /// # Errors
@@ -159,6 +189,38 @@ impl Product {
     }
 }
 
+/// A change of a module, checked. Its name is no part of it (R4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModuleChange {
+    /// The alias from now on, or that there is none; absent leaves it.
+    alias: Option<Option<String>>,
+    /// The description from now on; absent leaves it.
+    description: Option<String>,
+}
+
+/// Checks what an operator says of a module that exists; an empty alias takes it away. Every fault at once.
+///
+/// # Errors
+/// The faults, with JSON pointers into the request.
+pub fn check_module_change(
+    alias: Option<&str>,
+    description: Option<&str>,
+    settings: &ProductSettings,
+) -> Result<ModuleChange, Faults> {
+    let mut faults = Faults::new();
+    if let Some(alias) = alias.filter(|alias| !alias.is_empty()) {
+        faults.take("/alias", check_alias(alias, settings));
+    }
+    if let Some(description) = description {
+        faults.take("/description", check_len(description, 0, limits::DESCRIPTION_LEN_MAX));
+    }
+    faults.into_result()?;
+    Ok(ModuleChange {
+        alias: alias.map(|alias| (!alias.is_empty()).then(|| alias.into())),
+        description: description.map(Into::into),
+    })
+}
+
 /// Checks what an operator says of a new module; every fault at once.
 ///
 /// # Errors
@@ -167,12 +229,13 @@ pub fn check_module(
     name: &str,
     alias: Option<&str>,
     description: &str,
+    settings: &ProductSettings,
     now: Timestamp,
 ) -> Result<Module, Faults> {
     let mut faults = Faults::new();
     let name = faults.take("/name", ModuleName::new(name));
     if let Some(alias) = alias {
-        faults.take("/alias", check_alias(alias));
+        faults.take("/alias", check_alias(alias, settings));
     }
     faults.take("/description", check_len(description, 0, limits::DESCRIPTION_LEN_MAX));
     match (name, faults.into_result()) {
@@ -187,9 +250,16 @@ pub fn check_module(
     }
 }
 
-fn check_alias(alias: &str) -> Result<(), ValueError> {
-    check_len(alias, limits::MODULE_ALIAS_LEN_MIN, limits::MODULE_ALIAS_LEN_MAX)?;
-    // An alias has a module name's characters (R5).
+/// Checks an alias: 4 to 64 of a module name's characters, or 1 to 64 with Chinese ones if the product is lenient (R5).
+fn check_alias(alias: &str, settings: &ProductSettings) -> Result<(), ValueError> {
+    let max = limits::MODULE_ALIAS_LEN_MAX;
+    if settings.lenient_aliases {
+        check_len(alias, limits::MODULE_ALIAS_LEN_MIN_LENIENT, max)?;
+        let allowed = "Chinese, letters, digits, `.`, `-`, `_`";
+        let good = alias.chars().all(|c| is_chinese(c) || is_plain(c));
+        return if good { Ok(()) } else { Err(ValueError::Charset { allowed }) };
+    }
+    check_len(alias, limits::MODULE_ALIAS_LEN_MIN, max)?;
     ModuleName::new(alias).map(|_| ())
 }
 
@@ -206,11 +276,12 @@ mod tests {
             name: "lamp".into(),
             modules: Vec::new(),
             created_at: NOW,
+            settings: ProductSettings::default(),
         }
     }
 
     fn module(name: &str) -> Module {
-        check_module(name, None, "", NOW).unwrap()
+        check_module(name, None, "", &ProductSettings::default(), NOW).unwrap()
     }
 
     #[test]
@@ -226,18 +297,59 @@ mod tests {
 
     #[test]
     fn r5_an_alias_has_4_to_64_plain_characters() {
+        let plain = ProductSettings::default();
         for (alias, good) in
             [("abc", false), ("abcd", true), (&*"a".repeat(64), true), (&*"a".repeat(65), false)]
         {
-            assert_eq!(check_module("mcu", Some(alias), "", NOW).is_ok(), good, "{alias}");
+            assert_eq!(check_module("mcu", Some(alias), "", &plain, NOW).is_ok(), good, "{alias}");
         }
-        assert!(check_module("mcu", Some("扫描模块"), "", NOW).is_err());
+        assert!(check_module("mcu", Some("扫描模块"), "", &plain, NOW).is_err());
+    }
+
+    #[test]
+    fn r5_a_lenient_product_takes_aliases_of_one_character_and_in_chinese() {
+        let lenient = ProductSettings { lenient_aliases: true, ..ProductSettings::default() };
+        for (alias, good) in [
+            ("a", true),
+            ("扫描模块", true),
+            (&*"模".repeat(64), true),
+            (&*"模".repeat(65), false),
+            ("", false),
+            ("a b", false),
+            ("ひ", false),
+        ] {
+            assert_eq!(check_module("mcu", Some(alias), "", &lenient, NOW).is_ok(), good, "{alias}");
+        }
+    }
+
+    #[test]
+    fn r4_a_change_of_a_module_leaves_its_name() {
+        let mut product = product();
+        product.add_module(module("mcu")).unwrap();
+        let mcu = ModuleName::new("mcu").unwrap();
+        let change = |alias, description| {
+            check_module_change(alias, description, &ProductSettings::default()).unwrap()
+        };
+        let after = product.change_module(&mcu, &change(Some("scanner"), None)).unwrap();
+        let told = (after.name.as_str(), after.alias.as_deref(), after.description.as_str());
+        assert_eq!(told, ("mcu", Some("scanner"), ""));
+        let after = product.change_module(&mcu, &change(None, Some("reads"))).unwrap();
+        assert_eq!((after.alias.as_deref(), after.description.as_str()), (Some("scanner"), "reads"));
+        let after = product.change_module(&mcu, &change(Some(""), None)).unwrap();
+        assert_eq!((&after.name, &after.alias), (&mcu, &None));
+        let unknown = product.change_module(&ModuleName::new("MCU").unwrap(), &ModuleChange::default());
+        assert_eq!(unknown, Err(ProductError::ModuleUnknown { name: "MCU".into() }));
+        let default = product.change_module(&ModuleName::default_module(), &ModuleChange::default());
+        assert_eq!(default, Err(ProductError::ModuleReserved));
+        let faults = check_module_change(Some("abc"), Some(&"d".repeat(101)), &product.settings).unwrap_err();
+        assert_eq!(faults.0.len(), 2);
     }
 
     #[test]
     fn r6_a_description_has_at_most_100_characters_of_any_script() {
-        assert!(check_module("mcu", None, &"描".repeat(100), NOW).is_ok());
-        assert!(check_module("mcu", None, &"描".repeat(101), NOW).is_err());
+        let plain = ProductSettings::default();
+        assert!(check_module("mcu", None, &"描".repeat(100), &plain, NOW).is_ok());
+        assert!(check_module("mcu", None, &"描".repeat(101), &plain, NOW).is_err());
     }
 
     #[test]
@@ -279,7 +391,8 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_module_is_told_at_once() {
-        let faults = check_module("a b", Some("x"), &"d".repeat(101), NOW).unwrap_err();
+        let faults =
+            check_module("a b", Some("x"), &"d".repeat(101), &ProductSettings::default(), NOW).unwrap_err();
         let pointers: Vec<&str> = faults.0.iter().map(|f| f.pointer.as_str()).collect();
         assert_eq!(pointers, ["/name", "/alias", "/description"]);
     }

@@ -5,7 +5,8 @@
 //! | `catalog/products`               | keys and names of all products             | swap, when one is made            |
 //! | `catalog/packages`               | names and versions of all packages         | swap, when one is made or deleted |
 //! | `catalog/batches`, `…/{n}`       | ids of all batches, oldest first ([`log`]) | swap, when one is made            |
-//! | `product/{product}`              | the product and its modules                | swap, by the operator             |
+//! | `settings`                       | the settings of the service                | swap, by the operator             |
+//! | `product/{product}`              | the product, its modules and settings      | swap, by the operator             |
 //! | `fleet/{product}`                | how many shards the fleet has              | swap, when a shard splits         |
 //! | `fleet/{product}/{shard}`        | some dozens of device records, each with   | swap, on each report that         |
 //! |                                  | its active task                            | changes something                 |
@@ -44,6 +45,8 @@ pub const PACKAGES: &str = "catalog/packages";
 pub const BATCHES: &str = "catalog/batches";
 /// The newest events.
 pub const EVENTS: &str = "events";
+/// The settings of the service.
+pub const SETTINGS: &str = "settings";
 /// Batches that have not ended.
 pub const WORK_BATCHES: &str = "work/batches";
 /// Uploads that are not packages yet.

@@ -1,8 +1,9 @@
 //! The claims of the running batches of a product ([`ota_core::batch::Lane`]), in one value.
 
-use ota_core::batch::{BatchError, ConflictPolicy, Lane, refusal};
+use ota_core::batch::{BatchError, Lane, refusal};
 use ota_core::ids::{BatchId, ProductKey};
 use ota_core::limits;
+use ota_core::product::ConflictPolicy;
 use ota_core::time::Timestamp;
 
 use crate::batches;

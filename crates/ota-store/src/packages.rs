@@ -1,7 +1,6 @@
 //! Packages: one record each, and a catalogue that keeps names and versions unique.
 
 use ota_core::ids::{BatchId, PackageId, UploadId};
-use ota_core::limits;
 use ota_core::package::{Package, PackageError, VerificationEvent, VerificationStatus};
 use ota_core::time::Timestamp;
 
@@ -61,8 +60,8 @@ impl PackageCatalog {
     /// Adds a package; adding it again changes nothing. Returns whether it is new.
     ///
     /// # Errors
-    /// A taken name (R19) or version (R28), or too many packages (R11).
-    pub fn add(&mut self, entry: PackageEntry) -> Result<bool, PackageError> {
+    /// A taken name (R19) or version (R28), or `max` packages already (R11).
+    pub fn add(&mut self, entry: PackageEntry, max: usize) -> Result<bool, PackageError> {
         if self.0.iter().any(|e| e.id == entry.id) {
             return Ok(false);
         }
@@ -76,8 +75,8 @@ impl PackageCatalog {
         if self.0.iter().any(same_version) {
             return Err(PackageError::VersionTaken { version: entry.target_version });
         }
-        if self.0.len() >= limits::PACKAGES_MAX {
-            return Err(PackageError::TooMany);
+        if self.0.len() >= max {
+            return Err(PackageError::TooMany { max });
         }
         self.0.push(entry);
         Ok(true)
@@ -101,18 +100,20 @@ pub async fn get(kv: &impl Kv, id: PackageId) -> Result<Option<StoredPackage>, S
     Ok(stored.filter(|stored| !stored.deleted))
 }
 
-/// Makes a package: its record, then its place in the catalogue, which is what makes it exist.
+/// Makes a package: its record, then its place in the catalogue, which is what makes it exist. The account may have
+/// `packages_max`.
 ///
 /// # Errors
 /// The store's; the inner one when its name or version is taken or there are too many packages.
 pub async fn create(
     kv: &impl Kv,
     stored: &StoredPackage,
+    packages_max: usize,
     now: Timestamp,
 ) -> Result<Result<(), PackageError>, StoreError> {
     let entry = PackageEntry::from(&stored.package);
     // Looked at first, so that a refused request writes nothing.
-    if let Err(refused) = catalog(kv).await?.add(entry.clone()) {
+    if let Err(refused) = catalog(kv).await?.add(entry.clone(), packages_max) {
         return Ok(Err(refused));
     }
     // The id is random or made from an idempotency key, and whoever has the same one writes the same record.
@@ -121,7 +122,7 @@ pub async fn create(
     }
     update(kv, keys::PACKAGES, now, |catalog: Option<PackageCatalog>| {
         let mut catalog = catalog.unwrap_or_default();
-        match catalog.add(entry.clone()) {
+        match catalog.add(entry.clone(), packages_max) {
             Ok(true) => Change::Put(catalog, Ok(())),
             Ok(false) => Change::Keep(Ok(())),
             Err(refused) => Change::Keep(Err(refused)),
@@ -211,4 +212,37 @@ pub async fn verification(
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ota_core::settings::PackageLimits;
+
+    fn entry(n: u16) -> PackageEntry {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        PackageEntry {
+            id: PackageId(id),
+            name: format!("package-{n}"),
+            product_key: "a1lamp".to_owned(),
+            module: "default".to_owned(),
+            source_version: None,
+            target_version: format!("1.{n}"),
+        }
+    }
+
+    #[test]
+    fn r11_r32_a_package_beyond_the_most_is_refused() {
+        for (limits, max) in [(PackageLimits::Current, 500), (PackageLimits::Legacy, 100)] {
+            let mut catalog = PackageCatalog::default();
+            for n in 0..max {
+                assert_eq!(catalog.add(entry(n), limits.packages_max()), Ok(true), "{n}");
+            }
+            let refused = catalog.add(entry(max), limits.packages_max());
+            assert_eq!(refused, Err(PackageError::TooMany { max: usize::from(max) }));
+            assert_eq!(catalog.add(entry(0), limits.packages_max()), Ok(false), "that one is there already");
+            assert_eq!(catalog.0.len(), usize::from(max));
+        }
+    }
 }

@@ -4,14 +4,19 @@ use crate::memory::{Fault, MemoryKv};
 use crate::testing::block_on;
 use ota_core::device::DeviceSecret;
 use ota_core::ids::DeviceRef;
-use ota_core::product::Product;
+use ota_core::product::{Product, ProductSettings};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
 fn product(kv: &MemoryKv, n: u8) -> ProductKey {
     let key = ProductKey::from_random([n; 16]);
-    let product =
-        Product { key: key.clone(), name: format!("product {n}"), modules: Vec::new(), created_at: NOW };
+    let product = Product {
+        key: key.clone(),
+        name: format!("product {n}"),
+        modules: Vec::new(),
+        created_at: NOW,
+        settings: ProductSettings::default(),
+    };
     block_on(crate::products::create(kv, product, NOW)).unwrap().unwrap();
     key
 }

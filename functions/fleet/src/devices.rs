@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use ota_core::device::{Device, DeviceSecret};
+use ota_core::device::{Device, DeviceSecret, ModuleVersion};
 use ota_core::error::{Faults, ValueError};
-use ota_core::ids::{DeviceName, DeviceRef, ProductKey};
+use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
 use ota_core::limits;
 use ota_core::task::TaskEvent;
 use ota_http::wire::TaskJson;
@@ -37,6 +37,17 @@ struct VersionJson {
     previous: Option<String>,
 }
 
+impl From<&ModuleVersion> for VersionJson {
+    fn from(v: &ModuleVersion) -> Self {
+        Self {
+            module: v.module.to_string(),
+            version: v.version.to_string(),
+            reported_at: v.reported_at.0,
+            previous: v.previous.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct RegisteredJson {
     devices: Vec<CredentialJson>,
@@ -61,16 +72,7 @@ impl DeviceJson {
             state,
             created_at: device.created_at.0,
             activated_at: device.activated_at.map(|at| at.0),
-            versions: device
-                .versions
-                .iter()
-                .map(|v| VersionJson {
-                    module: v.module.to_string(),
-                    version: v.version.to_string(),
-                    reported_at: v.reported_at.0,
-                    previous: v.previous.as_ref().map(ToString::to_string),
-                })
-                .collect(),
+            versions: device.versions.iter().map(VersionJson::from).collect(),
             task: brief.and_then(|brief| TaskJson::of_device(product, device, brief)),
         }
     }
@@ -176,6 +178,25 @@ pub(crate) async fn get<P: Platform>(platform: &P, device: &DeviceRef) -> Result
     let found = devices::find(platform.kv(), device, platform.now()).await?;
     let (found, brief) = found.ok_or_else(|| Problem::not_found("device"))?;
     Ok(respond::json(StatusCode::OK, &DeviceJson::new(&device.product_key, &found, brief.as_ref())))
+}
+
+/// `GET /v1/products/{product_key}/devices/{name}/versions`: what its modules run, by the module's name (R175).
+pub(crate) async fn versions<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    device: &DeviceRef,
+) -> Result<Response, Problem> {
+    request.only_query(&["limit", "cursor"])?;
+    let limit = page::limit(request)?;
+    let after = page::cursor(request, |text| ModuleName::new(text).ok())?;
+    let found = devices::find(platform.kv(), device, platform.now()).await?;
+    let (found, _) = found.ok_or_else(|| Problem::not_found("device"))?;
+    let mut rest: Vec<&ModuleVersion> =
+        found.versions.iter().filter(|v| after.as_ref().is_none_or(|after| v.module > *after)).collect();
+    rest.sort_by(|a, b| a.module.cmp(&b.module));
+    let next_cursor = rest.get(limit).and(rest.get(limit - 1)).map(|last| last.module.to_string());
+    let items: Vec<_> = rest.into_iter().take(limit).map(VersionJson::from).collect();
+    Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }))
 }
 
 /// `DELETE /v1/products/{product_key}/devices/{name}`: its task is canceled (T21).

@@ -6,7 +6,7 @@ use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
 use ota_http::{Problem, Request, Response};
 use ota_platform::Platform;
 
-use crate::{devices, products};
+use crate::{devices, products, settings};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -31,12 +31,17 @@ where
         (&Method::POST, ["v1", "products"]) => products::create(platform, &mut request).await,
         (&Method::GET, ["v1", "products"]) => products::list(platform, &request).await,
         (&Method::GET, ["v1", "products", key]) => products::get(platform, &product_key(key)?).await,
+        (&Method::PATCH, ["v1", "products", key]) => {
+            settings::change_product(platform, &mut request, &product_key(key)?).await
+        }
         (&Method::POST, ["v1", "products", key, "modules"]) => {
             products::add_module(platform, &mut request, &product_key(key)?).await
         }
+        (&Method::PATCH, ["v1", "products", key, "modules", name]) => {
+            products::change_module(platform, &mut request, &product_key(key)?, &module_name(name)?).await
+        }
         (&Method::DELETE, ["v1", "products", key, "modules", name]) => {
-            let name = ModuleName::new(name).map_err(|_| Problem::not_found("module"))?;
-            products::remove_module(platform, &product_key(key)?, &name).await
+            products::remove_module(platform, &product_key(key)?, &module_name(name)?).await
         }
         (&Method::POST, ["v1", "products", key, "devices"]) => {
             devices::register(platform, &mut request, &product_key(key)?).await
@@ -47,9 +52,14 @@ where
         (&Method::GET, ["v1", "products", key, "devices", name]) => {
             devices::get(platform, &device_ref(key, name)?).await
         }
+        (&Method::GET, ["v1", "products", key, "devices", name, "versions"]) => {
+            devices::versions(platform, &request, &device_ref(key, name)?).await
+        }
         (&Method::DELETE, ["v1", "products", key, "devices", name]) => {
             devices::remove(platform, &device_ref(key, name)?).await
         }
+        (&Method::GET, ["v1", "settings"]) => settings::get(platform, &request).await,
+        (&Method::PATCH, ["v1", "settings"]) => settings::change(platform, &mut request).await,
         _ => Err(Problem::no_route()),
     }
 }
@@ -57,6 +67,10 @@ where
 /// A key that no product can have is one that no product has.
 fn product_key(text: &str) -> Result<ProductKey, Problem> {
     ProductKey::new(text).map_err(|_| Problem::not_found("product"))
+}
+
+fn module_name(text: &str) -> Result<ModuleName, Problem> {
+    ModuleName::new(text).map_err(|_| Problem::not_found("module"))
 }
 
 fn device_ref(key: &str, name: &str) -> Result<DeviceRef, Problem> {

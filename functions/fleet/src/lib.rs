@@ -1,8 +1,9 @@
-//! Products, modules and devices: the REST functions an operator keeps a fleet with.
+//! Products, modules, devices and settings: the REST functions an operator keeps a fleet with.
 
 mod devices;
 mod handle;
 mod products;
+mod settings;
 
 pub use handle::handle;
 

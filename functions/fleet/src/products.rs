@@ -4,19 +4,24 @@ use bytes::Bytes;
 use http::StatusCode;
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{ModuleName, ProductKey};
-use ota_core::product::{Module, Product, check_module, check_product_name};
+use ota_core::product::{
+    Module, Product, ProductSettings, check_module, check_module_change, check_product_name,
+};
 use ota_http::{Problem, Request, Response, idempotency, json, page, respond};
 use ota_platform::Platform;
 use ota_store::check::{self, BrokenPromise};
 use ota_store::{packages, products};
 use serde::Serialize;
 
+use crate::settings::ProductSettingsJson;
+
 #[derive(Serialize)]
-struct ProductJson {
+pub(crate) struct ProductJson {
     product_key: String,
     name: String,
     modules: Vec<ModuleJson>,
     created_at: u64,
+    settings: ProductSettingsJson,
 }
 
 #[derive(Serialize)]
@@ -45,6 +50,7 @@ impl From<&Product> for ProductJson {
             name: product.name.clone(),
             modules: product.modules.iter().map(ModuleJson::from).collect(),
             created_at: product.created_at.0,
+            settings: ProductSettingsJson::from(&product.settings),
         }
     }
 }
@@ -69,6 +75,7 @@ where
         name: name.unwrap_or_default().to_owned(),
         modules: Vec::new(),
         created_at: now,
+        settings: ProductSettings::default(),
     };
     let wanted = product.name.clone();
     match products::create(platform.kv(), product, now).await? {
@@ -118,9 +125,11 @@ pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> 
 
 /// `GET /v1/products/{product_key}`
 pub(crate) async fn get<P: Platform>(platform: &P, key: &ProductKey) -> Result<Response, Problem> {
-    let product = products::get(platform.kv(), key).await?;
-    let product = product.ok_or_else(|| Problem::not_found("product"))?;
-    Ok(respond::json(StatusCode::OK, &ProductJson::from(&product)))
+    Ok(respond::json(StatusCode::OK, &ProductJson::from(&find(platform, key).await?)))
+}
+
+async fn find<P: Platform>(platform: &P, key: &ProductKey) -> Result<Product, Problem> {
+    products::get(platform.kv(), key).await?.ok_or_else(|| Problem::not_found("product"))
 }
 
 /// `POST /v1/products/{product_key}/modules`
@@ -139,12 +148,39 @@ where
         (fields.text("name", faults), fields.text("alias", faults), fields.text("description", faults))
     });
     let now = platform.now();
-    let checked = check_module(name.unwrap_or_default(), alias, description.unwrap_or_default(), now);
-    let module = json::join(reading, checked)?;
+    let settings = find(platform, key).await?.settings;
+    let (name, description) = (name.unwrap_or_default(), description.unwrap_or_default());
+    let module = json::join(reading, check_module(name, alias, description, &settings, now))?;
     let made =
         products::change(platform.kv(), key, now, |product| product.add_module(module.clone())).await?;
     match made.ok_or_else(|| Problem::not_found("product"))? {
         Ok(()) => Ok(respond::json(StatusCode::CREATED, &ModuleJson::from(&module))),
+        Err(refused) => Err(Problem::of(&refused)),
+    }
+}
+
+/// `PATCH /v1/products/{product_key}/modules/{name}`: the alias and the description; the name never changes (R4).
+pub(crate) async fn change_module<P, B>(
+    platform: &P,
+    request: &mut Request<B>,
+    key: &ProductKey,
+    name: &ModuleName,
+) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    request.only_query(&[])?;
+    let document = request.json().await?;
+    let ((alias, description), reading) =
+        document.read(|fields, faults| (fields.text("alias", faults), fields.text("description", faults)));
+    let settings = find(platform, key).await?.settings;
+    let change = json::join(reading, check_module_change(alias, description, &settings))?;
+    let changed = products::change(platform.kv(), key, platform.now(), |product| {
+        product.change_module(name, &change).map(ModuleJson::from)
+    });
+    match changed.await?.ok_or_else(|| Problem::not_found("product"))? {
+        Ok(module) => Ok(respond::json(StatusCode::OK, &module)),
         Err(refused) => Err(Problem::of(&refused)),
     }
 }

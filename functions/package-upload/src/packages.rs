@@ -6,13 +6,16 @@ use ota_core::digest::DigestAlgorithm;
 use ota_core::download;
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{PackageId, UploadId};
-use ota_core::package::{NewPackage, Package, PackageError, PackageFields, PackageKind, VerificationStatus};
+use ota_core::package::{
+    NewPackage, Package, PackageError, PackageFields, PackageKind, VerificationStatus, check_file_name,
+};
 use ota_core::product::ProductError;
+use ota_core::settings::PackageLimits;
 use ota_http::{Problem, Request, Response, idempotency, json, page, respond};
 use ota_platform::Platform;
 use ota_store::blobs::{self, Blob};
 use ota_store::packages::StoredPackage;
-use ota_store::{StoreError, batches, keys, log, packages, products, work};
+use ota_store::{StoreError, batches, keys, log, packages, products, settings, work};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -95,6 +98,7 @@ where
 {
     request.only_query(&[])?;
     let document = request.json().await?;
+    let limits = settings::get(platform.kv()).await?.package_limits;
     let ((fields, file), reading) = document.read(|f, faults| {
         let fields = PackageFields {
             product_key: f.text("product_key", faults),
@@ -107,6 +111,7 @@ where
             description: f.text("description", faults),
             udi: f.text("udi", faults),
             needs_verification: f.flag("needs_verification", faults),
+            limits,
         };
         let file = FileFields {
             upload_id: f.text("upload_id", faults),
@@ -124,7 +129,7 @@ where
         if !packages::is_listed(kv, existing.package.id).await? {
             // The first request died between record and catalogue.
             find_blob(platform, Some(&existing.blob.to_string())).await??;
-            make(platform, &existing).await?;
+            make(platform, &existing, limits).await?;
         }
         return Ok(respond::json(StatusCode::CREATED, &PackageJson::from(&existing.package)));
     }
@@ -134,6 +139,10 @@ where
         Ok(_) => Faults::new(),
         Err(faults) => faults.clone(),
     };
+    if let Ok(blob) = &blob {
+        // The limits may have changed since the upload.
+        rules.take("/upload_id", check_file_name(&blob.file_name, limits));
+    }
     let new = match NewPackage::check(&fields) {
         Ok(new) => {
             check_product(platform, &new, &mut rules).await?;
@@ -158,7 +167,7 @@ where
         fingerprint: identity.fingerprint,
         deleted: false,
     };
-    make(platform, &stored).await?;
+    make(platform, &stored, limits).await?;
     if let Err(error) = work::remove_upload(kv, blob.id, now).await {
         // The package exists; the clock takes its upload off the list.
         platform.log(&format!("upload {}: {error}", blob.id));
@@ -168,12 +177,16 @@ where
 
 /// Makes a package of the upload, which is taken for it first: from then on no other package gets the bytes, and the clock
 /// asks for the package before it collects them.
-async fn make<P: Platform>(platform: &P, stored: &StoredPackage) -> Result<(), Problem> {
+async fn make<P: Platform>(
+    platform: &P,
+    stored: &StoredPackage,
+    limits: PackageLimits,
+) -> Result<(), Problem> {
     let (kv, now) = (platform.kv(), platform.now());
     if !work::take_upload(kv, stored.blob, stored.package.id, now).await? {
         return Err(upload_unknown().into());
     }
-    let refused = match packages::create(kv, stored, now).await {
+    let refused = match packages::create(kv, stored, limits.packages_max(), now).await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(refused)) => Problem::of(&refused),
         // It was surely not made. After any other failure it may have been, and then needs its bytes.
@@ -245,10 +258,14 @@ async fn check_product<P: Platform>(
 ) -> Result<(), Problem> {
     match products::get(platform.kv(), &new.product_key).await? {
         None => faults.add("/product_key", &ValueError::Malformed { expected: "the key of a product" }),
-        Some(product) if !product.has_module(&new.module) => {
-            faults.add("/module", &ProductError::ModuleUnknown { name: new.module.to_string() });
+        Some(product) => {
+            if !product.has_module(&new.module) {
+                faults.add("/module", &ProductError::ModuleUnknown { name: new.module.to_string() });
+            }
+            if let Err(unfit) = new.check_delta(&product.settings) {
+                faults.0.extend(unfit.0);
+            }
         }
-        Some(_) => {}
     }
     Ok(())
 }

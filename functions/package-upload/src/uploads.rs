@@ -6,11 +6,11 @@ use md5::{Digest, Md5};
 use ota_core::digest::Digests;
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::UploadId;
-use ota_core::limits;
 use ota_core::package::{PackageError, check_file_name};
 use ota_http::{Problem, Request, Response, body, respond};
 use ota_platform::Platform;
 use ota_store::blobs::{self, Blob, CHUNK_BYTES};
+use ota_store::settings;
 use ota_store::work::{self, OpenUpload};
 use serde::Serialize;
 use sha2::Sha256;
@@ -37,17 +37,19 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     request.only_query(&["file_name"])?;
+    let limits = settings::get(platform.kv()).await?.package_limits;
+    let max = limits.package_bytes_max();
     let mut faults = Faults::new();
     let file_name = request.query("file_name").unwrap_or_default().to_owned();
     if file_name.is_empty() {
         faults.add("query:file_name", &ValueError::Missing);
     } else {
-        faults.take("query:file_name", check_file_name(&file_name));
+        faults.take("query:file_name", check_file_name(&file_name, limits));
     }
     let told = request.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     // A size that is told is judged before anything is stored (R12).
-    if told.is_some_and(|size| size > limits::PACKAGE_BYTES_MAX) {
-        return Err(Problem::of(&PackageError::FileTooLarge));
+    if told.is_some_and(|size| size > max) {
+        return Err(Problem::of(&PackageError::FileTooLarge { max }));
     }
     if told == Some(0) {
         faults.add("", &PackageError::EmptyFile);
@@ -56,12 +58,12 @@ where
 
     let (kv, started) = (platform.kv(), platform.now());
     let id = UploadId(platform.random());
-    let chunks_max = told.unwrap_or(limits::PACKAGE_BYTES_MAX).div_ceil(CHUNK_BYTES as u64);
+    let chunks_max = told.unwrap_or(max).div_ceil(CHUNK_BYTES as u64);
     let open = OpenUpload { id, since: started, chunks_max, taken_by: None };
     if !work::add_upload(kv, open, started).await? {
         return Err(too_many_uploads());
     }
-    match store(platform, &mut request.body, id, told).await {
+    match store(platform, &mut request.body, id, told, max).await {
         Ok((size, digests)) => {
             let created_at = platform.now();
             let blob = Blob { id, file_name, size, chunk_bytes: CHUNK_BYTES as u32, digests, created_at };
@@ -86,12 +88,13 @@ where
     }
 }
 
-/// Stores the body; on failure returns how many chunks there are to remove.
+/// Stores the body of at most `max` bytes; on failure returns how many chunks there are to remove.
 async fn store<P, B>(
     platform: &P,
     body: &mut B,
     id: UploadId,
     told: Option<u64>,
+    max: u64,
 ) -> Result<(u64, Digests), (u64, Problem)>
 where
     P: Platform,
@@ -103,8 +106,8 @@ where
     let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     while let Some(bytes) = body::next(body).await.map_err(|problem| (chunks, problem))? {
         size += bytes.len() as u64;
-        if size > limits::PACKAGE_BYTES_MAX {
-            return Err((chunks, Problem::of(&PackageError::FileTooLarge)));
+        if size > max {
+            return Err((chunks, Problem::of(&PackageError::FileTooLarge { max })));
         }
         md5.update(&bytes);
         sha256.update(&bytes);

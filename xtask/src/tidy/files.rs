@@ -1,10 +1,8 @@
 //! The files that somebody wrote: no builds, no data, nothing hidden but the continuous integration's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-
-use super::TextFile;
 
 /// What is looked into.
 const EXTENSIONS: [&str; 8] = ["rs", "toml", "md", "sh", "yaml", "yml", "wit", "json"];
@@ -13,8 +11,23 @@ const NOT_WRITTEN: [&str; 2] = ["target", "node_modules"];
 /// How deep folders may be nested: a bound for a link that leads in a circle.
 const DEPTH_MAX: usize = 12;
 
+/// A file that is looked at.
+pub(crate) struct TextFile {
+    /// From the workspace's root.
+    pub(crate) path: PathBuf,
+    /// What it says.
+    pub(crate) text: String,
+}
+
+impl TextFile {
+    /// Tells whether its name ends so.
+    pub(crate) fn is(&self, extension: &str) -> bool {
+        self.path.extension().is_some_and(|e| e == extension)
+    }
+}
+
 /// Reads every file that is looked into, by path.
-pub(super) fn read(root: &Path) -> anyhow::Result<Vec<TextFile>> {
+pub(crate) fn read(root: &Path) -> anyhow::Result<Vec<TextFile>> {
     let mut files = Vec::new();
     walk(root, root, 0, &mut files)?;
     files.sort_by(|a, b| a.path.cmp(&b.path));

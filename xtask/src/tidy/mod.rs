@@ -1,6 +1,6 @@
 //! What the compiler does not find.
 
-mod files;
+pub(crate) mod files;
 mod keys;
 mod links;
 mod manifest;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use self::files::TextFile;
 use crate::workspace::Workspace;
 
 /// Lines from which on a file is long.
@@ -27,19 +28,6 @@ struct Finding {
 impl Finding {
     fn new(file: &Path, line: usize, text: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line, text: text.into() }
-    }
-}
-
-/// A file that is looked at.
-struct TextFile {
-    /// From the workspace's root.
-    path: PathBuf,
-    text: String,
-}
-
-impl TextFile {
-    fn is(&self, extension: &str) -> bool {
-        self.path.extension().is_some_and(|e| e == extension)
     }
 }
 

@@ -62,7 +62,7 @@ async fn devices_over_the_limit_wait_outside_but_a_known_one_may_come_back() {
 }
 
 #[tokio::test]
-async fn a_will_for_a_foreign_topic_is_refused() {
+async fn r167_a_will_for_a_foreign_topic_is_refused() {
     let broker = broker().await;
     let code = Connect::device(&broker, "d1").will("/ota/device/inform/pk/d2").try_open().await.err();
     assert_eq!(code, Some(ConnectReturnCode::NotAuthorized));

@@ -8,7 +8,7 @@ const GRANTED: SubscribeReasonCode = SubscribeReasonCode::Success(QoS::AtLeastOn
 const FAILURE: SubscribeReasonCode = SubscribeReasonCode::Failure;
 
 #[tokio::test]
-async fn what_a_device_publishes_to_a_foreign_topic_does_not_arrive() {
+async fn r167_what_a_device_publishes_to_a_foreign_topic_does_not_arrive() {
     let broker = broker().await;
     let mut service = Connect::service(&broker, "service").open().await;
     service.subscribe(&["#", "$SYS/#"]).await;
@@ -38,7 +38,7 @@ async fn what_a_device_publishes_to_a_foreign_topic_does_not_arrive() {
 }
 
 #[tokio::test]
-async fn a_foreign_subscription_fails_while_its_own_are_granted() {
+async fn r167_a_foreign_subscription_fails_while_its_own_are_granted() {
     let broker = broker().await;
     let mut device = Connect::device(&broker, "d1").open().await;
     let codes = device

@@ -7,31 +7,7 @@ use alloc::vec::Vec;
 
 use super::BatchError;
 use crate::ids::{BatchId, ModuleName, PackageId, Version};
-
-/// How batches of one product get along (R63).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ConflictPolicy {
-    /// They exclude each other device by device (R135). The newer document's rule.
-    #[default]
-    Device,
-    /// While a batch upgrades from a version, no other package is rolled out from it. The older document's rule.
-    SourceVersion,
-}
-
-impl ConflictPolicy {
-    /// Returns the name used in the API and in storage.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Device => "device",
-            Self::SourceVersion => "source-version",
-        }
-    }
-
-    /// Reads [`Self::as_str`] back.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Device, Self::SourceVersion].into_iter().find(|policy| policy.as_str() == text)
-    }
-}
+use crate::product::ConflictPolicy;
 
 /// The claim of one running batch.
 #[derive(Clone, Debug, PartialEq, Eq)]

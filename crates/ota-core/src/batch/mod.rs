@@ -21,7 +21,7 @@ pub use self::brief::{Brief, Joining, newest_joining};
 pub use self::cancel::{Cancel, CancelOptions};
 pub use self::error::BatchError;
 pub use self::gray::{GrayPercent, GraySearch, gray_key};
-pub use self::lane::{ConflictPolicy, Lane, refusal};
+pub use self::lane::{Lane, refusal};
 pub use self::rate::RateWindow;
 pub use self::rules::{
     BatchFields, NewBatch, TargetFields, Terms, VerificationFields, check_verification, parse_device_list,

@@ -6,14 +6,19 @@ use core::fmt;
 use super::{PackageKind, VerificationStatus};
 use crate::digest::{DigestAlgorithm, Digests};
 use crate::error::{Coded, Faults, ValueError, check_len};
-use crate::ids::{ModuleName, ProductKey, Version};
+use crate::ids::{ModuleName, ProductKey, Version, is_chinese};
 use crate::limits;
+use crate::product::ProductSettings;
+use crate::settings::PackageLimits;
 
 /// Why a package is refused although each of its fields is well formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PackageError {
     /// The account has as many packages as it may (R11).
-    TooMany,
+    TooMany {
+        /// How many it may have.
+        max: usize,
+    },
     /// Another package of the account has this name (R19).
     NameTaken {
         /// The name.
@@ -28,12 +33,17 @@ pub enum PackageError {
     SameVersions,
     /// The file is empty (R15).
     EmptyFile,
-    /// The file is larger than 1,000 MB (R12).
-    FileTooLarge,
+    /// The file is larger than it may be (R12).
+    FileTooLarge {
+        /// How many bytes it may have.
+        max: u64,
+    },
     /// The file's suffix is none of the allowed ones, or not in lower case (R13, R14).
     Suffix {
         /// The file's name.
         file_name: String,
+        /// The allowed ones, without the dot.
+        allowed: &'static [&'static str],
     },
     /// The digest given is not that of the file (R25).
     DigestMismatch {
@@ -52,22 +62,28 @@ pub enum PackageError {
     },
     /// A batch of this package has not ended, so it cannot be deleted.
     InUse,
+    /// The product's devices cannot apply deltas (R38).
+    DeltaNotSupported,
+    /// The product's devices check deltas by MD5 only.
+    DeltaNeedsMd5,
 }
 
 impl Coded for PackageError {
     fn code(&self) -> &'static str {
         match self {
-            Self::TooMany => "package.too-many",
+            Self::TooMany { .. } => "package.too-many",
             Self::NameTaken { .. } => "package.name-taken",
             Self::VersionTaken { .. } => "package.version-taken",
             Self::SameVersions => "package.same-versions",
             Self::EmptyFile => "package.empty-file",
-            Self::FileTooLarge => "package.file-too-large",
+            Self::FileTooLarge { .. } => "package.file-too-large",
             Self::Suffix { .. } => "package.suffix",
             Self::DigestMismatch { .. } => "package.digest-mismatch",
             Self::SizeMismatch { .. } => "package.size-mismatch",
             Self::Verification { .. } => "package.verification",
             Self::InUse => "package.in-use",
+            Self::DeltaNotSupported => "package.delta-not-supported",
+            Self::DeltaNeedsMd5 => "package.delta-needs-md5",
         }
     }
 }
@@ -75,21 +91,25 @@ impl Coded for PackageError {
 impl fmt::Display for PackageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooMany => write!(f, "the account already has {} packages", limits::PACKAGES_MAX),
+            Self::TooMany { max } => write!(f, "the account has {max} packages, which is all it may have"),
             Self::NameTaken { name } => write!(f, "another package is named {name}"),
             Self::VersionTaken { version } => {
                 write!(f, "the product's module already has a package of version {version}")
             }
             Self::SameVersions => write!(f, "a delta must lead to another version than it starts from"),
             Self::EmptyFile => write!(f, "the file is empty"),
-            Self::FileTooLarge => write!(f, "the file is larger than {} bytes", limits::PACKAGE_BYTES_MAX),
-            Self::Suffix { file_name } => {
-                write!(f, "{file_name} must end in .bin, .tar, .gz, .tar.gz, .zip or .gzip, in lower case")
+            Self::FileTooLarge { max } => write!(f, "the file is larger than {max} bytes"),
+            Self::Suffix { file_name, allowed } => {
+                write!(f, "{file_name} must end in one of")?;
+                allowed.iter().try_for_each(|suffix| write!(f, " .{suffix}"))?;
+                write!(f, ", in lower case")
             }
             Self::DigestMismatch { actual } => write!(f, "the digest of the uploaded file is {actual}"),
             Self::SizeMismatch { actual } => write!(f, "the uploaded file has {actual} bytes"),
             Self::Verification { status } => write!(f, "the package's verification is {}", status.as_str()),
             Self::InUse => write!(f, "the package has a batch that has not ended"),
+            Self::DeltaNotSupported => write!(f, "the product's devices cannot apply deltas"),
+            Self::DeltaNeedsMd5 => write!(f, "a delta of this product must use MD5"),
         }
     }
 }
@@ -117,6 +137,8 @@ pub struct NewPackage {
     pub udi: String,
     /// Whether a trial must come before a batch (R29).
     pub needs_verification: bool,
+    /// What it was checked by.
+    pub limits: PackageLimits,
 }
 
 /// The raw words of a request for a new package. Absent text is `None`.
@@ -142,6 +164,8 @@ pub struct PackageFields<'a> {
     pub udi: Option<&'a str>,
     /// `needs_verification`; absent is true.
     pub needs_verification: Option<bool>,
+    /// Which limits hold (R32): the service's, and no word of the request.
+    pub limits: PackageLimits,
 }
 
 impl NewPackage {
@@ -153,8 +177,10 @@ impl NewPackage {
         let mut faults = Faults::new();
 
         let product_key = faults.take("/product_key", required(fields.product_key).and_then(ProductKey::new));
-        let name =
-            faults.take("/name", required(fields.name).and_then(|t| check_package_name(t).map(|()| t)));
+        let name = faults.take(
+            "/name",
+            required(fields.name).and_then(|t| check_package_name(t, fields.limits).map(|()| t)),
+        );
         let module = match fields.module {
             None => Some(ModuleName::default_module()),
             Some(text) => faults.take("/module", ModuleName::new(text)),
@@ -211,9 +237,27 @@ impl NewPackage {
                 description: description.into(),
                 udi: udi.into(),
                 needs_verification: fields.needs_verification.unwrap_or(true),
+                limits: fields.limits,
             }),
             _ => Err(faults),
         }
+    }
+
+    /// Checks a delta against what the product's devices can apply (R38).
+    ///
+    /// # Errors
+    /// The faults, with JSON pointers into the request.
+    pub fn check_delta(&self, settings: &ProductSettings) -> Result<(), Faults> {
+        let mut faults = Faults::new();
+        if self.kind.source_version().is_some() {
+            if !settings.delta_capable {
+                faults.add("/kind", &PackageError::DeltaNotSupported);
+            }
+            if settings.md5_deltas && self.algorithm != DigestAlgorithm::Md5 {
+                faults.add("/digest_algorithm", &PackageError::DeltaNeedsMd5);
+            }
+        }
+        faults.into_result()
     }
 
     /// Checks what the operator says of the file against the file that arrived (R12, R15, R25).
@@ -234,8 +278,9 @@ impl NewPackage {
         if actual_size == 0 {
             faults.add("/upload_id", &PackageError::EmptyFile);
         }
-        if actual_size > limits::PACKAGE_BYTES_MAX {
-            faults.add("/upload_id", &PackageError::FileTooLarge);
+        let max = self.limits.package_bytes_max();
+        if actual_size > max {
+            faults.add("/upload_id", &PackageError::FileTooLarge { max });
         }
         if size.is_some_and(|size| size != actual_size) {
             faults.add("/size", &PackageError::SizeMismatch { actual: actual_size });
@@ -253,8 +298,14 @@ fn required(text: Option<&str>) -> Result<&str, ValueError> {
 }
 
 /// Checks a package's name: 1 to 40 of Chinese, Japanese, letters, digits, `-`, `_`, `(`, `)`; the first is one of the
-/// letters or digits (R16-R18).
-fn check_package_name(name: &str) -> Result<(), ValueError> {
+/// letters or digits (R16-R18). By the older limits: 4 to 32 of Chinese, letters, digits, `_` (R32).
+fn check_package_name(name: &str, profile: PackageLimits) -> Result<(), ValueError> {
+    if profile == PackageLimits::Legacy {
+        check_len(name, limits::LEGACY_PACKAGE_NAME_LEN_MIN, limits::LEGACY_PACKAGE_NAME_LEN_MAX)?;
+        let good = |c: char| c.is_ascii_alphanumeric() || is_chinese(c) || c == '_';
+        let allowed = "Chinese, letters, digits, `_`";
+        return if name.chars().all(good) { Ok(()) } else { Err(ValueError::Charset { allowed }) };
+    }
     check_len(name, 1, limits::PACKAGE_NAME_LEN_MAX)?;
     let allowed = "Chinese, Japanese, letters, digits, `-`, `_`, `(`, `)`";
     if !name.chars().all(|c| is_letter_or_digit(c) || matches!(c, '-' | '_' | '(' | ')')) {
@@ -267,11 +318,11 @@ fn check_package_name(name: &str) -> Result<(), ValueError> {
     }
 }
 
-/// Letters and digits of package names. Chinese is the CJK ideographs with their first extension, Japanese adds
-/// hiragana, katakana and the iteration and length marks that words are written with.
+/// Letters and digits of package names. Beside the Chinese ones, Japanese has hiragana, katakana and the iteration and
+/// length marks that words are written with.
 fn is_letter_or_digit(c: char) -> bool {
     c.is_ascii_alphanumeric()
-        || matches!(c, '\u{4e00}'..='\u{9fff}' | '\u{3400}'..='\u{4dbf}' | '\u{f900}'..='\u{faff}')
+        || is_chinese(c)
         || matches!(c, '\u{3041}'..='\u{309f}' | '\u{30a1}'..='\u{30ff}' | '\u{3005}' | '\u{31f0}'..='\u{31ff}')
 }
 
@@ -279,12 +330,13 @@ fn is_letter_or_digit(c: char) -> bool {
 ///
 /// # Errors
 /// [`PackageError::Suffix`].
-pub fn check_file_name(file_name: &str) -> Result<(), PackageError> {
-    let refused = || PackageError::Suffix { file_name: file_name.chars().take(64).collect() };
+pub fn check_file_name(file_name: &str, profile: PackageLimits) -> Result<(), PackageError> {
+    let allowed = profile.package_suffixes();
+    let refused = || PackageError::Suffix { file_name: file_name.chars().take(64).collect(), allowed };
     check_len(file_name, 1, limits::FILE_NAME_LEN_MAX).map_err(|_| refused())?;
     let plain = !file_name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | '"'));
     // A suffix needs a name before it: ".bin" alone names nothing.
-    let suffixed = limits::PACKAGE_SUFFIXES.iter().any(|suffix| {
+    let suffixed = allowed.iter().any(|suffix| {
         file_name.strip_suffix(suffix).and_then(|stem| stem.strip_suffix('.')).is_some_and(|s| !s.is_empty())
     });
     if plain && suffixed { Ok(()) } else { Err(refused()) }
@@ -315,11 +367,66 @@ mod tests {
     #[test]
     fn r13_r14_suffixes_are_the_six_in_lower_case() {
         for good in ["a.bin", "a.tar", "a.gz", "a.tar.gz", "a.zip", "a.gzip", "固件 1.bin"] {
-            assert_eq!(check_file_name(good), Ok(()), "{good}");
+            assert_eq!(check_file_name(good, PackageLimits::Current), Ok(()), "{good}");
         }
         for bad in ["a.exe", "a.BIN", "a.Bin", "bin", ".bin", "", "a.bin.exe", "../a.bin", "a\".bin"] {
-            assert!(check_file_name(bad).is_err(), "{bad}");
+            assert!(check_file_name(bad, PackageLimits::Current).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn r32_the_older_limits_have_other_names_suffixes_and_sizes() {
+        let legacy = PackageLimits::Legacy;
+        fn named(name: &str) -> Result<NewPackage, Faults> {
+            let limits = PackageLimits::Legacy;
+            NewPackage::check(&PackageFields { name: Some(name), limits, ..fields() })
+        }
+        for (name, good) in [
+            ("灯泡固件", true),
+            ("_1.1", false),
+            ("_1_1", true),
+            ("abc", false),
+            (&*"a".repeat(32), true),
+            (&*"a".repeat(33), false),
+            ("ファームウェア", false),
+            ("lamp-1", false),
+            ("lamp(1)", false),
+        ] {
+            assert_eq!(named(name).is_ok(), good, "{name}");
+        }
+        for (name, good) in
+            [("a.bin", true), ("a.tar.gz", true), ("a.zip", true), ("a.gzip", false), ("a.BIN", false)]
+        {
+            assert_eq!(check_file_name(name, legacy).is_ok(), good, "{name}");
+        }
+        let package = named("lamp").unwrap();
+        let file = Digests { md5: [1; 16], sha256: [2; 32] };
+        for (size, good) in [(10_485_760, true), (10_485_761, false)] {
+            assert_eq!(package.check_file(None, None, &file, size).is_ok(), good, "{size}");
+        }
+        assert_eq!((legacy.packages_max(), PackageLimits::Current.packages_max()), (100, 500));
+    }
+
+    #[test]
+    fn r38_a_delta_must_be_one_that_the_products_devices_can_apply() {
+        let delta = PackageFields { kind: Some("delta"), source_version: Some("1.0"), ..fields() };
+        let with_md5 = PackageFields { digest_algorithm: Some("MD5"), ..delta.clone() };
+        let codes = |fields: &PackageFields<'_>, settings: ProductSettings| {
+            let checked = NewPackage::check(fields).unwrap().check_delta(&settings);
+            checked.map_or_else(|faults| faults.0.iter().map(|f| f.code).collect(), |()| Vec::new())
+        };
+        let plain = ProductSettings::default();
+        let incapable = ProductSettings { delta_capable: false, ..plain };
+        let android = ProductSettings { md5_deltas: true, ..plain };
+        for settings in [plain, incapable, android] {
+            assert!(codes(&fields(), settings).is_empty(), "a full package is no delta");
+        }
+        assert!(codes(&delta, plain).is_empty());
+        assert_eq!(codes(&delta, incapable), ["package.delta-not-supported"]);
+        assert_eq!(codes(&delta, android), ["package.delta-needs-md5"]);
+        assert!(codes(&with_md5, android).is_empty());
+        let both = ProductSettings { delta_capable: false, ..android };
+        assert_eq!(codes(&delta, both), ["package.delta-not-supported", "package.delta-needs-md5"]);
     }
 
     #[test]
