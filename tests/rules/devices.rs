@@ -30,14 +30,18 @@ fn any_happening(batches: usize) -> impl Strategy<Value = Happening> {
 
 /// Three batches of different mind about retries, sources and overwriting.
 fn any_batches() -> impl Strategy<Value = Vec<Batch>> {
-    let one = (any_policy(), any::<bool>(), prop::collection::vec(any_version(), 0..2));
+    let module = prop::sample::select(vec!["default", "mcu"]);
+    let one =
+        (any_policy(), any::<bool>(), prop::collection::vec(any_version(), 0..2), any::<bool>(), module);
     prop::collection::vec(one, 3).prop_map(|settings| {
         let numbered = settings.into_iter().zip(1..);
         numbered
-            .map(|((policy, overwrite, source_versions), id)| Batch {
+            .map(|((policy, overwrite, source_versions, multi_module, module), id)| Batch {
                 policy,
                 overwrite,
                 source_versions,
+                multi_module,
+                module: ModuleName::new(module).expect("a module name"),
                 ..batch(id)
             })
             .collect()
@@ -52,7 +56,7 @@ fn happen(device: &mut Device, batches: &[Batch], what: &Happening, now: Timesta
         }
         Happening::Reported(version) => {
             device.report_version(&ModuleName::default_module(), version, now);
-            let of_task = |b: &&Batch| device.task.as_ref().is_some_and(|task| task.batch_id == b.id);
+            let of_task = |b: &&Batch| device.task_of(b.id).is_some();
             if let Some(batch) = batches.iter().find(of_task) {
                 let event = TaskEvent::VersionReported { version: version.clone() };
                 device.apply(batch.id, &event, &batch.policy, now);
@@ -63,12 +67,17 @@ fn happen(device: &mut Device, batches: &[Batch], what: &Happening, now: Timesta
 }
 
 fn all_tasks(device: &Device) -> impl Iterator<Item = &Task> {
-    device.ended.iter().chain(&device.task)
+    device.ended.iter().chain(&device.tasks)
 }
 
 fn invariant_one_active_task_per_device(device: &Device) {
     assert!(device.ended.iter().all(|task| task.status.is_terminal()));
-    assert!(device.task.iter().all(|task| !task.status.is_terminal()));
+    assert!(device.tasks.iter().all(|task| !task.status.is_terminal()));
+    for (at, task) in device.tasks.iter().enumerate() {
+        for other in &device.tasks[at + 1..] {
+            assert!(!task.excludes(other.only_module.as_ref()), "{task:?} beside {other:?}");
+        }
+    }
 }
 
 fn invariant_one_task_per_batch(device: &Device, batches: &[Batch]) {
@@ -135,10 +144,10 @@ proptest! {
         for event in [TaskEvent::PushDecided, progress] {
             device.apply(first.id, &event, &first.policy, START);
         }
-        let begun = device.task.clone();
+        let begun = device.tasks.clone();
         for batch in &batches[1..] {
             admit(batch, &mut device, START);
         }
-        prop_assert_eq!(device.task, begun);
+        prop_assert!(begun.iter().all(|task| device.tasks.contains(task)));
     }
 }

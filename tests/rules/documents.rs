@@ -190,6 +190,7 @@ fn batch_table() -> String {
             "all its tasks have ended, and an operator canceled some",
             BatchEvent::AllTasksEnded { canceled: true },
         ),
+        ("an operator cancels the strategy of a dynamic batch", BatchEvent::StrategyCanceled),
     ];
     let header = [&["event"], BatchStatus::ALL.map(BatchStatus::as_str).as_slice()].concat();
     table(
@@ -204,7 +205,8 @@ fn batch_table() -> String {
 
 fn verification_table() -> String {
     let events = [
-        ("an operator starts a trial", VerificationEvent::Started),
+        ("an operator starts a trial", VerificationEvent::Started { legacy: false }),
+        ("an operator starts a trial, in the older mode", VerificationEvent::Started { legacy: true }),
         ("the trial ends, every device succeeded", VerificationEvent::Ended { all_succeeded: true }),
         ("the trial ends otherwise", VerificationEvent::Ended { all_succeeded: false }),
         ("the trial could not be set up", VerificationEvent::Abandoned),

@@ -88,7 +88,7 @@ proptest! {
         for name in &plan.push {
             let device = fleet.iter().find(|d| d.name == *name).expect("the plan is about this fleet");
             prop_assert!(device.session.is_some());
-            prop_assert!(device.task.as_ref().is_some_and(|task| push_is_due(device, task, now)));
+            prop_assert!(device.tasks.iter().any(|task| push_is_due(device, task, &batch.policy, now)));
         }
         let mut names: Vec<&DeviceName> = plan.push.iter().chain(plan.end.iter().map(|(name, _)| name)).collect();
         let planned = names.len();
@@ -148,7 +148,7 @@ proptest! {
         }
         invariant_pushes_within_rate(&mut published, batch.push_per_minute_max);
         for device in &fleet {
-            let task = device.task.as_ref().expect("nobody ended it");
+            let task = device.task_of(batch.id).expect("nobody ended it");
             prop_assert_eq!((task.status, task.unsent_since), (TaskStatus::Notified, None));
         }
     }

@@ -1,12 +1,12 @@
 //! Batches, devices and histories to try the rules on.
 
-use ota_core::batch::{Batch, BatchKind, BatchStatus, TargetSelection};
+use ota_core::batch::{Batch, BatchKind, BatchStatus, TargetSelection, UpgradeMode};
 use ota_core::device::message::DeviceFailure;
 use ota_core::device::{Device, DeviceSecret};
 use ota_core::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
 use ota_core::limits;
 use ota_core::package::PackageKind;
-use ota_core::task::{Retry, Task, TaskEvent, TaskPolicy};
+use ota_core::task::{Retry, Task, TaskEvent, TaskPolicy, Window};
 use ota_core::time::Timestamp;
 use proptest::prelude::*;
 
@@ -22,10 +22,9 @@ pub(crate) fn version(text: &str) -> Version {
 
 pub(crate) fn policy(timeout_minutes: Option<u16>, retry: Option<(u16, u8)>) -> TaskPolicy {
     TaskPolicy {
-        target_version: version(TARGET),
         timeout_minutes,
         retry: retry.map(|(after_minutes, count_max)| Retry { after_minutes, count_max }),
-        forgive_source_version: false,
+        ..TaskPolicy::new(version(TARGET))
     }
 }
 
@@ -33,6 +32,7 @@ pub(crate) fn batch(id: u8) -> Batch {
     Batch {
         id: BatchId([id; 16]),
         kind: BatchKind::Upgrade,
+        mode: UpgradeMode::Static,
         target: TargetSelection::All,
         package_id: PackageId([id; 16]),
         product_key: ProductKey::new("a1lamp").expect("a product key"),
@@ -42,9 +42,11 @@ pub(crate) fn batch(id: u8) -> Batch {
         policy: policy(None, None),
         push_per_minute_max: limits::PUSH_PER_MINUTE_MIN,
         overwrite: false,
+        multi_module: false,
         tags: Vec::new(),
         status: BatchStatus::InProgress,
         cancel: None,
+        strategy_canceled_at: None,
         created_at: START,
         started_at: Some(START),
         ended_at: None,
@@ -72,8 +74,24 @@ pub(crate) fn any_policy() -> impl Strategy<Value = TaskPolicy> {
     let timeout = prop::option::of(1..=30_u16);
     let minutes = prop::sample::select(limits::RETRY_AFTER_MINUTES.to_vec());
     let count = prop::sample::select(limits::RETRY_COUNTS.to_vec());
-    (timeout, prop::option::of((minutes, count)), any::<bool>()).prop_map(|(timeout, retry, forgive)| {
-        TaskPolicy { forgive_source_version: forgive, ..policy(timeout, retry) }
+    let later_readings = (any::<bool>(), any::<bool>());
+    (timeout, prop::option::of((minutes, count)), later_readings, any_window()).prop_map(
+        |(timeout, retry, (forgive_source_version, retry_begun_only), window)| TaskPolicy {
+            forgive_source_version,
+            retry_begun_only,
+            window,
+            ..policy(timeout, retry)
+        },
+    )
+}
+
+/// Mostly no schedule; else one that begins and ends while things happen.
+fn any_window() -> impl Strategy<Value = Window> {
+    let moment = || prop::option::weighted(0.3, 0..=7_200_000_u64);
+    (moment(), moment(), any::<bool>()).prop_map(|(opens, closes, hard_stop)| Window {
+        opens_at: opens.map(|ms| START.plus_ms(ms)),
+        closes_at: closes.map(|ms| START.plus_ms(ms)),
+        hard_stop,
     })
 }
 

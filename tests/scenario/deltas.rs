@@ -30,9 +30,14 @@ fn r57_named_devices_on_another_version_are_not_given_a_delta() {
     let world = World::new().product("lamp").devices(2);
     world.device("lamp-2").report("0.9.0");
     let package = delta(&world, "1.0.0", "1.1.0");
-    assert_eq!(world.batch_for(&package, &["lamp-1", "lamp-2"]).outcome(), ["lamp-1 notified"]);
-    let named = json!({"target": {"selection": "specific", "devices": ["lamp-2"]}});
-    assert_eq!(world.try_batch(&package, &named).problem(), "422 batch.no-device");
+    let _silent = world.register(1);
+    let named = |devices: &[&str]| {
+        let target = json!({"target": {"selection": "specific", "devices": devices}});
+        world.try_batch(&package, &target)
+    };
+    assert_eq!(named(&["lamp-1", "lamp-2"]).faults(), ["/target batch.other-version"]);
+    assert_eq!(named(&["lamp-1", "lamp-3"]).faults(), ["/target batch.never-reported"]);
+    assert_eq!(world.batch_for(&package, &["lamp-1"]).outcome(), ["lamp-1 notified"]);
 }
 
 #[test]
@@ -42,7 +47,7 @@ fn r46_a_delta_is_tried_on_devices_on_its_source_version() {
     let made = world.try_package("1.1.0", &more).expect(201);
     let package = world.find_package(&made.text_of("package_id"));
     let asked = json!({"devices": ["lamp-1"]});
-    assert_eq!(world.try_verify(&package, &asked).problem(), "422 batch.no-device");
+    assert_eq!(world.try_verify(&package, &asked).problem(), "422 batch.other-version");
     world.device("lamp-1").report("0.9.0");
     assert_eq!(world.try_verify(&package, &asked).status, 201);
 }

@@ -77,7 +77,7 @@ fn a_device_shows_the_task_it_is_in() {
     let lamp = world.device("lamp-1");
     assert!(lamp.get().get("task").is_none());
     let batch = world.batch(&world.ready_package("1.1.0"), json!({}));
-    assert_eq!(lamp.get()["task"], batch.task("lamp-1"));
+    assert_eq!(lamp.get()["tasks"], ota_tests::json!([batch.task("lamp-1")]));
     lamp.upgrade();
     assert!(lamp.get().get("task").is_none());
 }

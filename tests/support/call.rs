@@ -113,7 +113,9 @@ pub(crate) async fn answer<P: Platform>(platform: &P, request: http::Request<Bod
         package_verify::handle(platform, request).await
     } else if under("/v1/uploads") || under("/v1/packages") {
         package_upload::handle(platform, request).await
-    } else if under("/v1/batches") {
+    } else if under("/v1/events") {
+        events::handle(platform, request).await
+    } else if under("/v1/batches") || under("/v1/tasks") {
         batch_create::handle(platform, request).await
     } else if under("/d/") {
         package_download::handle(platform, request).await

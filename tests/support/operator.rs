@@ -152,7 +152,7 @@ impl Batch {
     /// Returns all its tasks, by device.
     #[track_caller]
     pub fn tasks(&self) -> Vec<Value> {
-        let mut tasks = self.world.list(&format!("/v1/batches/{}/tasks", self.id), 200);
+        let mut tasks = self.world.list(&format!("/v1/batches/{}/tasks", self.id), 100);
         tasks.sort_by_key(|task| task["device_name"].as_str().map(str::to_owned));
         tasks
     }

@@ -109,6 +109,7 @@ impl World {
         for device in self.register(count) {
             device.connect("1.0.0");
         }
+        self.settle();
         self
     }
 

@@ -64,6 +64,13 @@ pub struct ServiceSettings {
     pub fast_push: bool,
 }
 
+impl ServiceSettings {
+    /// Returns the highest rate of a batch, which is also the default (R81).
+    pub const fn push_per_minute_max(self) -> u32 {
+        if self.fast_push { limits::PUSH_PER_MINUTE_MAX_FAST } else { limits::PUSH_PER_MINUTE_MAX }
+    }
+}
+
 /// The raw words of a request that changes the service's settings. What is absent stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceSettingsFields<'a> {

@@ -146,6 +146,14 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Reads `tags`: keys and values.
+pub fn tags<'a>(fields: &mut Fields<'a>, faults: &mut Faults) -> Vec<(&'a str, &'a str)> {
+    let tags = fields.objects("tags", faults, |tag, faults| {
+        (tag.text("key", faults).unwrap_or_default(), tag.text("value", faults).unwrap_or_default())
+    });
+    tags.unwrap_or_default()
+}
+
 /// Joins the faults of reading with those of the rules, so that the caller sees all of them. A field that could not be
 /// read looks absent to the rules; what they say of it is left out.
 ///

@@ -21,12 +21,20 @@ pub struct Page<T> {
 /// # Errors
 /// A fault of `query:limit`.
 pub fn limit<B>(request: &Request<B>) -> Result<usize, Problem> {
+    limit_up_to(request, limits::PAGE_SIZE_MAX)
+}
+
+/// Reads `limit`: 1 to `max`, 50 if absent.
+///
+/// # Errors
+/// A fault of `query:limit`.
+pub fn limit_up_to<B>(request: &Request<B>, max: usize) -> Result<usize, Problem> {
     let Some(text) = request.query("limit") else { return Ok(limits::PAGE_SIZE_DEFAULT) };
     match text.parse() {
-        Ok(limit) if (1..=limits::PAGE_SIZE_MAX).contains(&limit) => Ok(limit),
+        Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
         _ => {
             let mut faults = Faults::new();
-            faults.add("query:limit", &ValueError::Range { min: 1, max: limits::PAGE_SIZE_MAX as u64 });
+            faults.add("query:limit", &ValueError::Range { min: 1, max: max as u64 });
             Err(faults.into())
         }
     }

@@ -83,6 +83,11 @@ impl Problem {
             (_, "exists" | "in-use" | "name-taken" | "version-taken" | "verification" | "ended") => {
                 StatusCode::CONFLICT
             }
+            ("batch", "dynamic-exists" | "conflict" | "too-many-lanes" | "tags-fixed") => {
+                StatusCode::CONFLICT
+            }
+            ("batch", "no-schedule" | "not-dynamic" | "strategy-canceled") => StatusCode::CONFLICT,
+            ("task", _) if self.faults.0.is_empty() => StatusCode::CONFLICT,
             ("product" | "module" | "package" | "batch" | "upload", "too-many") => StatusCode::CONFLICT,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         }

@@ -1,9 +1,10 @@
 //! Batches and tasks as the REST API tells them; several functions do.
 
-use ota_core::batch::{Batch, TargetSelection, TaskCounts};
-use ota_core::device::Device;
+use ota_core::batch::{Batch, TargetSelection, TaskCounts, UpgradeMode};
+use ota_core::device::{Device, Region};
 use ota_core::dispatch::{QueuedBecause, queued_because};
-use ota_core::ids::{ModuleName, ProductKey, Version};
+use ota_core::event::task_id;
+use ota_core::ids::{DeviceName, ModuleName, ProductKey, Version};
 use ota_core::task::Task;
 use ota_core::time::Timestamp;
 use ota_store::batches::{ListedTask, StoredBatch};
@@ -29,6 +30,15 @@ pub struct BatchJson {
     pub timeout_minutes: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_reports_only: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy_canceled_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleJson>,
+    pub push: bool,
+    pub needs_confirmation: bool,
+    pub multi_module: bool,
     pub overwrite: bool,
     pub tags: Vec<TagJson>,
     pub counts: CountsJson,
@@ -48,6 +58,37 @@ pub struct TargetJson {
     pub selection: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gray_percent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regions: Option<Vec<RegionJson>>,
+}
+
+/// A region.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields are those of docs/api.md")]
+pub struct RegionJson {
+    pub province: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+}
+
+impl From<&Region> for RegionJson {
+    fn from(region: &Region) -> Self {
+        Self { province: region.province.clone(), city: region.city.clone() }
+    }
+}
+
+/// A batch's schedule.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields are those of docs/api.md")]
+pub struct ScheduleJson {
+    pub start_at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_at: Option<u64>,
+    pub hard_stop: bool,
 }
 
 /// A batch's retry setting.
@@ -71,6 +112,7 @@ pub struct TagJson {
 #[allow(missing_docs, reason = "the fields are those of docs/api.md")]
 pub struct CountsJson {
     pub total: u32,
+    pub unconfirmed: u32,
     pub queued: u32,
     pub notified: u32,
     pub in_progress: u32,
@@ -94,6 +136,8 @@ pub struct TaskJson {
     pub status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queued_because: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<u64>,
     pub progress: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<ReasonJson>,
@@ -119,21 +163,13 @@ impl BatchJson {
         Self {
             batch_id: batch.id.to_string(),
             kind: batch.kind.as_str(),
-            mode: "static",
+            mode: batch.mode.as_str(),
             status: batch.status.as_str(),
             package_id: batch.package_id.to_string(),
             product_key: batch.product_key.to_string(),
             module: batch.module.to_string(),
             target_version: batch.policy.target_version.to_string(),
-            target: TargetJson {
-                selection: batch.target.as_str(),
-                devices: match &batch.target {
-                    TargetSelection::All => None,
-                    TargetSelection::Specific { devices } => {
-                        Some(devices.iter().map(ToString::to_string).collect())
-                    }
-                },
-            },
+            target: TargetJson::new(stored),
             source_versions: batch.source_versions.iter().map(ToString::to_string).collect(),
             push_per_minute_max: batch.push_per_minute_max,
             timeout_minutes: batch.policy.timeout_minutes,
@@ -141,6 +177,19 @@ impl BatchJson {
                 .policy
                 .retry
                 .map(|retry| RetryJson { after_minutes: retry.after_minutes, count_max: retry.count_max }),
+            new_reports_only: match batch.mode {
+                UpgradeMode::Static => None,
+                UpgradeMode::Dynamic { new_reports_only } => Some(new_reports_only),
+            },
+            strategy_canceled_at: batch.strategy_canceled_at.map(|at| at.0),
+            schedule: batch.policy.window.opens_at.map(|start| ScheduleJson {
+                start_at: start.0,
+                end_at: batch.policy.window.closes_at.map(|at| at.0),
+                hard_stop: batch.policy.window.hard_stop,
+            }),
+            push: batch.policy.push,
+            needs_confirmation: batch.policy.needs_confirmation,
+            multi_module: batch.multi_module,
             overwrite: batch.overwrite,
             tags: batch
                 .tags
@@ -149,6 +198,7 @@ impl BatchJson {
                 .collect(),
             counts: CountsJson {
                 total: counts.total(),
+                unconfirmed: counts.unconfirmed,
                 queued: counts.queued,
                 notified: counts.notified,
                 in_progress: counts.in_progress,
@@ -165,40 +215,73 @@ impl BatchJson {
     }
 }
 
+impl TargetJson {
+    fn new(stored: &StoredBatch) -> Self {
+        let target = &stored.batch.target;
+        let none = Self {
+            selection: target.as_str(),
+            devices: None,
+            listed: None,
+            gray_percent: None,
+            regions: None,
+        };
+        match target {
+            TargetSelection::All => none,
+            // There may be thousands of names; the batch's tasks tell them.
+            TargetSelection::Specific { listed: true, .. } => Self { listed: Some(stored.listed), ..none },
+            TargetSelection::Specific { devices, .. } => {
+                Self { devices: Some(devices.iter().map(ToString::to_string).collect()), ..none }
+            }
+            TargetSelection::Gray { percent, .. } => Self { gray_percent: Some(percent.to_string()), ..none },
+            TargetSelection::Region { regions } => {
+                Self { regions: Some(regions.iter().map(RegionJson::from).collect()), ..none }
+            }
+        }
+    }
+}
+
 impl TaskJson {
     /// Renders a task as its batch lists it.
     pub fn listed(batch: &Batch, listed: &ListedTask) -> Self {
         let (product, module, target) = (&batch.product_key, &batch.module, &batch.policy.target_version);
-        let name = listed.device_name.as_str();
-        Self::new(product, name, module, target, &listed.task, listed.queued_because)
+        Self::new(product, &listed.device_name, module, target, &listed.task, listed.queued_because)
     }
 
-    /// Renders the task a device is in.
-    pub fn of_device(product: &ProductKey, device: &Device, brief: &Brief) -> Option<Self> {
-        let task = device.task.as_ref()?;
+    /// Renders a task a device is in, as it stands at `now`.
+    pub fn of_device(
+        product: &ProductKey,
+        device: &Device,
+        task: &Task,
+        brief: &Brief,
+        now: Timestamp,
+    ) -> Self {
         let (module, target) = (&brief.module, &brief.policy.target_version);
-        let because = queued_because(device, task);
-        Some(Self::new(product, device.name.as_str(), module, target, task, because))
+        let because = queued_because(device, task, &brief.policy, now);
+        Self::new(product, &device.name, module, target, task, because)
     }
 
     fn new(
         product: &ProductKey,
-        device_name: &str,
+        device_name: &DeviceName,
         module: &ModuleName,
         target: &Version,
         task: &Task,
         because: Option<QueuedBecause>,
     ) -> Self {
         Self {
-            task_id: format!("{}.{device_name}", task.batch_id),
+            task_id: task_id(task.batch_id, device_name),
             batch_id: task.batch_id.to_string(),
             product_key: product.to_string(),
-            device_name: device_name.to_owned(),
+            device_name: device_name.to_string(),
             module: module.to_string(),
             source_version: task.source_version.as_ref().map(ToString::to_string),
             target_version: target.to_string(),
             status: task.status.as_str(),
             queued_because: because.map(QueuedBecause::as_str),
+            scheduled_at: match because {
+                Some(QueuedBecause::Scheduled { at }) => Some(at.0),
+                _ => None,
+            },
             progress: task.percent,
             reason: task
                 .reason

@@ -193,7 +193,7 @@ pub async fn verification(
     update(kv, &keys::package(id), now, |stored: Option<StoredPackage>| {
         let Some(mut stored) = stored.filter(|stored| !stored.deleted) else { return Change::Keep(None) };
         let package = &mut stored.package;
-        let starts = event == VerificationEvent::Started;
+        let starts = matches!(event, VerificationEvent::Started { .. });
         let runs = package.verification == VerificationStatus::Verifying;
         if starts && runs && package.verify_batch == Some(batch) {
             return Change::Keep(Some(Ok(package.clone())));

@@ -1,10 +1,14 @@
 //! The settings of the service.
 
+use ota_core::batch::Terms;
+use ota_core::ids::ProductKey;
+use ota_core::product::ProductSettings;
 use ota_core::settings::{ServiceSettings, ServiceSettingsChange};
 use ota_core::time::Timestamp;
 
 use crate::keys;
 use crate::kv::Kv;
+use crate::products;
 use crate::transact::{Change, StoreError, load, update};
 
 /// Returns the settings; the defaults as long as nobody has changed one.
@@ -30,6 +34,25 @@ pub async fn change(
         if after == before { Change::Keep(after) } else { Change::Put(after, after) }
     })
     .await
+}
+
+/// Returns what the service and a product allow a batch, and the product's settings; `None` if there is no such product.
+///
+/// # Errors
+/// The store's.
+pub async fn terms(
+    kv: &impl Kv,
+    product: &ProductKey,
+) -> Result<Option<(Terms, ProductSettings)>, StoreError> {
+    let Some(product) = products::get(kv, product).await? else { return Ok(None) };
+    let (service, product) = (get(kv).await?, product.settings);
+    let terms = Terms {
+        push_per_minute_max: service.push_per_minute_max(),
+        forgive_source_version: product.forgive_source_version,
+        narrow_retries: product.narrow_retries,
+        strict_retry_interval: product.strict_retry_interval,
+    };
+    Ok(Some((terms, product)))
 }
 
 #[cfg(test)]

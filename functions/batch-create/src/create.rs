@@ -1,32 +1,51 @@
-//! Making and canceling batches.
+//! Making batches.
 
 use bytes::Bytes;
 use http::StatusCode;
 use ota_core::batch::{
-    Batch, BatchError, BatchEvent, BatchFields, BatchKind, BatchStatus, CancelOptions, NewBatch, TargetFields,
+    Batch, BatchError, BatchFields, BatchKind, Lane, NewBatch, ScheduleFields, TargetFields,
 };
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{BatchId, PackageId};
-use ota_core::package::Package;
-use ota_core::task::TaskPolicy;
+use ota_core::product::{ConflictPolicy, ProductSettings};
 use ota_core::time::Timestamp;
 use ota_http::json::Fields;
 use ota_http::{Problem, Request, Response, idempotency, json};
 use ota_platform::{Platform, nudge};
 use ota_store::batches::{self, StoredBatch};
-use ota_store::{packages, targets, work};
+use ota_store::{lanes, packages, settings, targets, work};
 
-use crate::query;
+use crate::{list, query};
 
 /// Shards that a creating request gives their tasks itself; the dispatcher does the rest. It covers fleets of some
 /// thousand devices, and bounds what the request costs for larger ones.
 const EXPAND_SHARDS_MAX: u32 = 64;
 
-fn read<'a>(fields: &mut Fields<'a>, faults: &mut Faults) -> (Option<&'a str>, BatchFields<'a>) {
+/// What a request says beside the batch itself.
+struct Names<'a> {
+    package_id: Option<&'a str>,
+    device_list: Option<&'a str>,
+}
+
+fn read<'a>(fields: &mut Fields<'a>, faults: &mut Faults) -> (Names<'a>, BatchFields<'a>) {
     let package_id = fields.text("package_id", faults);
-    let target = fields.object("target", faults, |target, faults| TargetFields {
-        selection: target.text("selection", faults),
-        devices: target.texts("devices", faults),
+    let mut device_list = None;
+    let target = fields.object("target", faults, |target, faults| {
+        device_list = target.text("device_list", faults);
+        TargetFields {
+            selection: target.text("selection", faults),
+            devices: target.texts("devices", faults),
+            listed: None,
+            gray_percent: target.text("gray_percent", faults),
+            regions: target.objects("regions", faults, |region, faults| {
+                (region.text("province", faults), region.text("city", faults))
+            }),
+        }
+    });
+    let schedule = fields.object("schedule", faults, |schedule, faults| ScheduleFields {
+        start_at: schedule.number("start_at", faults),
+        end_at: schedule.number("end_at", faults),
+        hard_stop: schedule.flag("hard_stop", faults),
     });
     let retry = fields.object("retry", faults, |retry, faults| {
         let after = retry.number::<u16>("after_minutes", faults);
@@ -39,19 +58,23 @@ fn read<'a>(fields: &mut Fields<'a>, faults: &mut Faults) -> (Option<&'a str>, B
         }
         after.zip(count)
     });
-    let tags = fields.objects("tags", faults, |tag, faults| {
-        (tag.text("key", faults).unwrap_or_default(), tag.text("value", faults).unwrap_or_default())
-    });
     let batch = BatchFields {
+        product_key: fields.text("product_key", faults),
+        mode: fields.text("mode", faults),
+        new_reports_only: fields.flag("new_reports_only", faults),
+        schedule,
+        push: fields.flag("push", faults),
+        needs_confirmation: fields.flag("needs_confirmation", faults),
+        multi_module: fields.flag("multi_module", faults),
         target: target.unwrap_or_default(),
         source_versions: fields.texts("source_versions", faults).unwrap_or_default(),
         push_per_minute_max: fields.number("push_per_minute_max", faults),
         timeout_minutes: fields.number("timeout_minutes", faults),
         retry: retry.flatten(),
         overwrite: fields.flag("overwrite", faults),
-        tags: tags.unwrap_or_default(),
+        tags: json::tags(fields, faults),
     };
-    (package_id, batch)
+    (Names { package_id, device_list }, batch)
 }
 
 /// `POST /v1/batches`
@@ -62,7 +85,7 @@ where
 {
     request.only_query(&[])?;
     let document = request.json().await?;
-    let ((package_id, fields), mut reading) = document.read(read);
+    let ((names, mut fields), mut reading) = document.read(read);
     let identity = idempotency::identify(&request.headers, "batch", document.bytes(), platform.random())?;
     let (kv, now) = (platform.kv(), platform.now());
     let id = BatchId(identity.id);
@@ -72,93 +95,66 @@ where
         identity.same_as(existing.fingerprint)?;
         return query::answer(platform, StatusCode::CREATED, &existing).await;
     }
-    let package = match package_id.map(str::parse::<PackageId>) {
+    let package = match names.package_id.map(str::parse::<PackageId>) {
         Some(Ok(package)) => packages::get(kv, package).await?,
         _ => None,
     };
     let Some(package) = package.map(|stored| stored.package) else {
-        match package_id {
+        match names.package_id {
             None => reading.add("/package_id", &ValueError::Missing),
             Some(_) => reading.add("/package_id", &ValueError::Malformed { expected: "the id of a package" }),
         }
-        json::join(reading, NewBatch::faults_without_package(&fields).into_result())?;
+        json::join(reading, NewBatch::faults_without_package(&fields, now).into_result())?;
         return Err(Problem::not_found("package"));
     };
-    let new = json::join(reading, NewBatch::check(&fields, &package))?;
-    let stored = StoredBatch::new(batch(&package, id, new, now), identity.fingerprint);
+    if let Some(upload) = names.device_list {
+        fields.target.listed = list::read(platform, upload, &package.product_key, &mut reading).await?;
+        // The list's own faults say enough.
+        if fields.target.listed.is_none() {
+            json::join(reading, Ok(()))?;
+            return Err(Problem::of(&BatchError::ListUnknown));
+        }
+    }
+    let (terms, product) = settings::terms(kv, &package.product_key).await?.unwrap_or_default();
+    let new = json::join(reading, NewBatch::check(&fields, &package, &terms, now))?;
+    let stored =
+        StoredBatch::new(Batch::new(id, BatchKind::Upgrade, &package, new, now), identity.fingerprint);
     targets::check(kv, &stored.batch, "/target", now).await?.map_err(Problem::from)?;
-    let too_many =
-        || Problem::new("batch.too-many", format!("{} batches have not ended", work::OPEN_BATCHES_MAX));
-    batches::create(kv, &stored, now).await?.ok_or_else(too_many)?;
+    make(platform, &stored, &product, now).await?;
     batches::expand(kv, id, EXPAND_SHARDS_MAX, now).await?;
     nudge::batch(platform, id);
     let made = batches::get(kv, id).await?.unwrap_or(stored);
     query::answer(platform, StatusCode::CREATED, &made).await
 }
 
-fn batch(package: &Package, id: BatchId, new: NewBatch, now: Timestamp) -> Batch {
-    Batch {
-        id,
-        kind: BatchKind::Upgrade,
-        target: new.target,
-        package_id: package.id,
-        product_key: package.product_key.clone(),
-        module: package.module.clone(),
-        package_kind: package.kind.clone(),
-        source_versions: new.source_versions,
-        policy: TaskPolicy {
-            target_version: package.target_version.clone(),
-            timeout_minutes: new.timeout_minutes,
-            retry: new.retry,
-            forgive_source_version: false,
-        },
-        push_per_minute_max: new.push_per_minute_max,
-        overwrite: new.overwrite,
-        tags: new.tags,
-        status: BatchStatus::Planned.after(BatchEvent::Started),
-        cancel: None,
-        created_at: now,
-        started_at: Some(now),
-        ended_at: None,
-    }
-}
-
-/// `POST /v1/batches/{batch_id}/cancel`: notes which tasks to end; the dispatcher ends them shard by shard, at once for
-/// a small fleet. Devices are not told, because their protocol has no word for it.
-pub(crate) async fn cancel<P, B>(
+/// Lists a batch as open, takes its lane if it needs one, and writes its record.
+async fn make<P: Platform>(
     platform: &P,
-    request: &mut Request<B>,
-    id: BatchId,
-) -> Result<Response, Problem>
-where
-    P: Platform,
-    B: http_body::Body<Data = Bytes> + Unpin,
-{
-    request.only_query(&[])?;
-    let document = request.json().await?;
-    let (options, reading) = document.read(|fields, faults| CancelOptions {
-        queued: fields.flag("queued", faults).unwrap_or(false),
-        notified: fields.flag("notified", faults).unwrap_or(false),
-        in_progress: fields.flag("in_progress", faults).unwrap_or(false),
-    });
-    json::join(reading, Ok(()))?;
-    if options.is_empty() {
-        return Err(Problem::of(&BatchError::CancelNothing));
-    }
-    let now = platform.now();
-    let canceled = batches::change(platform.kv(), id, now, |stored| {
-        let batch = &mut stored.batch;
-        if batch.status.is_terminal() {
-            return (false, Err(BatchError::Ended { status: batch.status.as_str() }));
+    stored: &StoredBatch,
+    product: &ProductSettings,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let (kv, batch) = (platform.kv(), &stored.batch);
+    let too_many =
+        || Problem::new("batch.too-many", format!("{} batches have not ended", work::OPEN_BATCHES_MAX));
+    if batch.mode.is_dynamic() || product.conflict_policy == ConflictPolicy::SourceVersion {
+        let lane = Lane {
+            batch_id: batch.id,
+            package_id: batch.package_id,
+            module: batch.module.clone(),
+            sources: batch.sources().to_vec(),
+            is_dynamic: batch.mode.is_dynamic(),
+        };
+        // A lane belongs to a batch that is open, and is taken away otherwise.
+        if !work::add_batch(kv, batch.id, now).await? {
+            return Err(too_many());
         }
-        batch.cancel = Some(batch.cancel.unwrap_or_default().with(options, now));
-        (true, Ok(stored.clone()))
-    });
-    match canceled.await?.ok_or_else(|| Problem::not_found("batch"))? {
-        Ok(stored) => {
-            nudge::batch(platform, id);
-            query::answer(platform, StatusCode::ACCEPTED, &stored).await
+        let taken = lanes::take(kv, &batch.product_key, &lane, product.conflict_policy, now).await?;
+        if let Err(refused) = taken {
+            work::remove_batch(kv, batch.id, now).await?;
+            return Err(Problem::of(&refused));
         }
-        Err(refused) => Err(Problem::of(&refused)),
     }
+    batches::create(kv, stored, now).await?.ok_or_else(too_many)?;
+    Ok(())
 }

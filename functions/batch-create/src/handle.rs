@@ -6,7 +6,7 @@ use ota_core::ids::{BatchId, DeviceName};
 use ota_http::{Problem, Request, Response};
 use ota_platform::Platform;
 
-use crate::{create, query};
+use crate::{cancel, create, query, tags, tasks};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -32,8 +32,16 @@ where
         (&Method::GET, ["v1", "batches"]) => query::list(platform, &request).await,
         (&Method::GET, ["v1", "batches", id]) => query::get(platform, batch_id(id)?).await,
         (&Method::POST, ["v1", "batches", id, "cancel"]) => {
-            create::cancel(platform, &mut request, batch_id(id)?).await
+            cancel::batch(platform, &mut request, batch_id(id)?).await
         }
+        (&Method::GET, ["v1", "batches", id, "devices", name, "why"]) => {
+            let device = DeviceName::new(name).map_err(|_| Problem::not_found("device"))?;
+            query::why(platform, batch_id(id)?, &device).await
+        }
+        (&Method::PATCH, ["v1", "batches", id]) => tags::change(platform, &mut request, batch_id(id)?).await,
+        (&Method::POST, ["v1", "tasks", "confirm"]) => tasks::confirm(platform, &mut request).await,
+        (&Method::POST, ["v1", "tasks", "reupgrade"]) => tasks::reupgrade(platform, &mut request).await,
+        (&Method::POST, ["v1", "tasks", "cancel"]) => cancel::by_device(platform, &mut request).await,
         (&Method::GET, ["v1", "batches", id, "tasks"]) => {
             query::tasks(platform, &request, batch_id(id)?).await
         }

@@ -1,8 +1,12 @@
-//! Upgrade batches: create, query, cancel.
+//! Upgrade batches and their tasks: create, query, cancel, confirm, upgrade again.
 
+mod cancel;
 mod create;
 mod handle;
+mod list;
 mod query;
+mod tags;
+mod tasks;
 
 pub use handle::handle;
 

@@ -1,15 +1,18 @@
 //! Looking at batches and their tasks.
 
 use http::StatusCode;
+use ota_core::batch::{Why, explain};
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{BatchId, DeviceName, PackageId};
+use ota_core::limits;
 use ota_core::task::TaskStatus;
 use ota_http::wire::{BatchJson, TaskJson};
 use ota_http::{Problem, Request, Response, page, respond};
 use ota_platform::Platform;
 use ota_store::batches::{self, StoredBatch, visits};
 use ota_store::log::{self, LogCursor};
-use ota_store::{keys, shards};
+use ota_store::{devices, keys, shards};
+use serde::Serialize;
 
 /// Shards that one page of a task list looks at, at most: a filter may leave nothing of any of them.
 const PAGE_SHARDS_MAX: usize = 64;
@@ -70,8 +73,11 @@ pub(crate) async fn tasks<P: Platform, B>(
     request: &Request<B>,
     id: BatchId,
 ) -> Result<Response, Problem> {
-    request.only_query(&["limit", "cursor", "status"])?;
-    let limit = page::limit(request)?;
+    request.only_query(&["limit", "cursor", "status", "device_names"])?;
+    if let Some(names) = request.query("device_names") {
+        return named_tasks(platform, names, id).await;
+    }
+    let limit = page::limit_up_to(request, limits::TASK_PAGE_SIZE_MAX)?;
     let cursor = page::cursor(request, |text| {
         let (visit, after) = text.split_once('.')?;
         Some((visit.parse::<usize>().ok()?, after.to_owned()))
@@ -79,7 +85,7 @@ pub(crate) async fn tasks<P: Platform, B>(
     let status = request.query("status").map(|text| {
         TaskStatus::parse(text).ok_or_else(|| {
             let mut faults = Faults::new();
-            let allowed = "queued, notified, in-progress, succeeded, failed, canceled";
+            let allowed = "unconfirmed, queued, notified, in-progress, succeeded, failed, canceled";
             faults.add("query:status", &ValueError::NotOneOf { allowed });
             Problem::from(faults)
         })
@@ -95,7 +101,7 @@ pub(crate) async fn tasks<P: Platform, B>(
     let mut items: Vec<TaskJson> = Vec::new();
     while at < last && items.len() < limit {
         let found = batches::look(kv, &stored.batch, visits[at], shape.shards).await?;
-        let wanted = found.tasks().into_iter().filter(|listed| {
+        let wanted = found.tasks(&stored.batch, platform.now()).into_iter().filter(|listed| {
             listed.device_name.as_str() > after.as_str()
                 && status.is_none_or(|status| listed.task.status == status)
         });
@@ -112,6 +118,27 @@ pub(crate) async fn tasks<P: Platform, B>(
     Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }))
 }
 
+/// `GET /v1/batches/{batch_id}/tasks?device_names=a,b`: up to 50 names in place of pages (R173). A device without a task
+/// of the batch is left out.
+async fn named_tasks<P: Platform>(platform: &P, names: &str, id: BatchId) -> Result<Response, Problem> {
+    let (mut faults, max) = (Faults::new(), limits::TASK_NAMES_MAX);
+    let listed: Vec<&str> = names.split(',').collect();
+    if listed.len() > max {
+        faults.add("query:device_names", &ValueError::TooMany { count: listed.len(), max });
+        return Err(faults.into());
+    }
+    let names = listed.into_iter().map(|name| faults.take("query:device_names", DeviceName::new(name)));
+    let names: Vec<DeviceName> = names.collect::<Vec<_>>().into_iter().flatten().collect();
+    faults.into_result()?;
+    let stored = find(platform, id).await?;
+    let mut items = Vec::with_capacity(names.len());
+    for name in names {
+        let found = batches::task_of(platform.kv(), &stored.batch, &name, platform.now()).await?;
+        items.extend(found.map(|(listed, _)| TaskJson::listed(&stored.batch, &listed)));
+    }
+    Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor: None }))
+}
+
 /// `GET /v1/batches/{batch_id}/tasks/{device_name}`
 pub(crate) async fn task<P: Platform>(
     platform: &P,
@@ -119,7 +146,37 @@ pub(crate) async fn task<P: Platform>(
     device: &DeviceName,
 ) -> Result<Response, Problem> {
     let stored = find(platform, id).await?;
-    let listed = batches::task_of(platform.kv(), &stored.batch, device, platform.now()).await?;
-    let listed = listed.ok_or_else(|| Problem::not_found("task"))?;
+    let found = batches::task_of(platform.kv(), &stored.batch, device, platform.now()).await?;
+    let (listed, _) = found.ok_or_else(|| Problem::not_found("task"))?;
     Ok(respond::json(StatusCode::OK, &TaskJson::listed(&stored.batch, &listed)))
+}
+
+#[derive(Serialize)]
+struct WhyJson {
+    upgraded: bool,
+    code: &'static str,
+    rule: &'static str,
+    because: String,
+    change: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<TaskJson>,
+}
+
+/// `GET /v1/batches/{batch_id}/devices/{device_name}/why`: why this device was upgraded by the batch, or was not, and what
+/// would change it.
+pub(crate) async fn why<P: Platform>(
+    platform: &P,
+    id: BatchId,
+    name: &DeviceName,
+) -> Result<Response, Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    let stored = find(platform, id).await?;
+    let batch = &stored.batch;
+    let device = devices::find(kv, &batches::device_ref(batch, name), now).await?;
+    let (device, _) = device.ok_or_else(|| Problem::not_found("device"))?;
+    let listed = batches::task_of(kv, batch, name, now).await?.map(|(listed, _)| listed);
+    let why = explain(batch, &device, listed.as_ref().map(|listed| &listed.task), stored.expanded, now);
+    let task = listed.as_ref().map(|listed| TaskJson::listed(batch, listed));
+    let Why { upgraded, code, rule, because, change } = why;
+    Ok(respond::json(StatusCode::OK, &WhyJson { upgraded, code, rule, because, change, task }))
 }

@@ -1,13 +1,14 @@
 //! How things end: a walk, a batch, a trial, an upload nobody made a package of.
 
-use ota_core::batch::{Batch, BatchEvent, BatchKind};
+use ota_core::batch::{Batch, BatchEvent, BatchKind, BatchStatus};
+use ota_core::event::Event;
 use ota_core::ids::BatchId;
 use ota_core::package::VerificationEvent;
 use ota_core::time::Timestamp;
 use ota_http::Problem;
 use ota_platform::Platform;
 use ota_store::batches::{self, StoredBatch, Sweep};
-use ota_store::{blobs, packages, work};
+use ota_store::{blobs, events, lanes, packages, work};
 
 use crate::handle::Report;
 
@@ -28,9 +29,75 @@ pub(crate) async fn without_record<P: Platform>(
     listed_at: Timestamp,
 ) -> Result<(), Problem> {
     if platform.now().ms_since(listed_at) > WITHOUT_RECORD_MS {
+        batches::forget(platform.kv(), id).await?;
         work::remove_batch(platform.kv(), id, platform.now()).await?;
     }
     Ok(())
+}
+
+/// Starts a planned batch whose time has come (R92).
+pub(crate) async fn start<P: Platform>(platform: &P, stored: &StoredBatch) -> Result<(), Problem> {
+    let now = platform.now();
+    if stored.batch.status != BatchStatus::Planned || stored.batch.policy.window.is_ahead(now) {
+        return Ok(());
+    }
+    batches::change(platform.kv(), stored.batch.id, now, |stored| {
+        let batch = &mut stored.batch;
+        if batch.status != BatchStatus::Planned {
+            return (false, ());
+        }
+        batch.status = batch.status.after(BatchEvent::Started);
+        batch.started_at = Some(now);
+        (true, ())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Lists the events of the statuses that a batch has had since it was last announced (R172): before that is noted, so that
+/// a crash announces one twice rather than never.
+pub(crate) async fn announce<P: Platform>(platform: &P, id: BatchId) -> Result<(), Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    let Some(stored) = batches::get(kv, id).await? else { return Ok(()) };
+    let announced = rank(stored.announced);
+    let news: Vec<Event> = life(&stored.batch)
+        .into_iter()
+        .filter(|(status, _)| rank(Some(*status)) > announced)
+        .map(|(status, at)| Event::batch_status(&Batch { status, ..stored.batch.clone() }, at))
+        .collect();
+    if news.is_empty() {
+        return Ok(());
+    }
+    events::append(kv, news, now).await?;
+    let status = Some(stored.batch.status);
+    batches::change(kv, id, now, |stored| {
+        let later = rank(status) > rank(stored.announced);
+        if later {
+            stored.announced = status;
+        }
+        (later, ())
+    })
+    .await?;
+    Ok(())
+}
+
+/// The statuses a batch has had, and since when, up to the present one.
+fn life(batch: &Batch) -> Vec<(BatchStatus, Timestamp)> {
+    let planned = batch.policy.window.opens_at.map(|_| (BatchStatus::Planned, batch.created_at));
+    let began = batch.started_at.map(|at| (BatchStatus::InProgress, at));
+    let ended =
+        batch.status.is_terminal().then(|| (batch.status, batch.ended_at.unwrap_or(batch.created_at)));
+    [planned, began, ended].into_iter().flatten().collect()
+}
+
+/// How far a status is in the life of a batch; 0 is before the first.
+fn rank(status: Option<BatchStatus>) -> u8 {
+    match status {
+        None => 0,
+        Some(BatchStatus::Planned) => 1,
+        Some(BatchStatus::InProgress) => 2,
+        Some(BatchStatus::Completed | BatchStatus::Canceled) => 3,
+    }
 }
 
 /// Notes how far a walk came, and ends the batch when nothing is left to do. Returns whether another walk right away may
@@ -45,7 +112,7 @@ pub(crate) async fn note<P: Platform>(
 ) -> Result<bool, Problem> {
     let now = platform.now();
     let noted = batches::change(platform.kv(), batch.id, now, |stored| {
-        if stored.batch.status.is_terminal() {
+        if stored.drained {
             return (false, (false, Some(stored.clone())));
         }
         if !complete {
@@ -58,14 +125,18 @@ pub(crate) async fn note<P: Platform>(
         stored.counted_at = now;
         // The flag is kept for the next walk to compare with; the rest starts anew.
         stored.sweep = Sweep { after_expansion: sweep.after_expansion, ..Sweep::default() };
-        if !(all_ended && same) {
-            return (true, (all_ended, None));
+        // Devices may still come to a dynamic batch: it does not end by itself (R113).
+        let open = stored.batch.mode.is_dynamic() && stored.batch.takes_devices();
+        if !(all_ended && same) || open {
+            return (true, (all_ended && !open, None));
         }
         // A cancel may come before the first device has its task.
         let canceled =
             stored.batch.cancel.is_some() && (sweep.counts.canceled > 0 || sweep.counts.total() == 0);
         stored.batch.status = stored.batch.status.after(BatchEvent::AllTasksEnded { canceled });
-        stored.batch.ended_at = Some(now);
+        // A re-upgrade does not make an ended batch end later (T20).
+        stored.batch.ended_at.get_or_insert(now);
+        stored.drained = true;
         (true, (false, Some(stored.clone())))
     });
     match noted.await? {
@@ -91,6 +162,8 @@ pub(crate) async fn ended<P: Platform>(platform: &P, stored: &StoredBatch) -> Re
             platform.log(&format!("package {}: {refused}", batch.package_id));
         }
     }
+    lanes::release(kv, &batch.product_key, batch.id, now).await?;
+    announce(platform, batch.id).await?;
     work::remove_batch(kv, batch.id, now).await?;
     Ok(())
 }

@@ -6,10 +6,10 @@ use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
 use ota_http::{Problem, Request, Response, json, respond};
 use ota_platform::Platform;
-use ota_store::work;
+use ota_store::{batches, shards, work};
 use serde::Serialize;
 
-use crate::{finish, push, walk};
+use crate::{finish, push, sweep, walk};
 
 /// What a call has done.
 #[derive(Debug, Default, Serialize)]
@@ -69,13 +69,23 @@ where
             json::join(reading, rules.into_result())?;
             let mut report = Report::default();
             if let (Some(product_key), Some(device_name)) = (key, name) {
-                push::one(platform, &DeviceRef { product_key, device_name }, &mut report).await?;
+                device(platform, &DeviceRef { product_key, device_name }, &mut report).await?;
             }
             report
         }
         _ => return Err(Problem::no_route()),
     };
     Ok(respond::json(StatusCode::OK, &report))
+}
+
+/// Pushes what is due to a device, and lists what is to be told of it and its neighbours.
+async fn device<P: Platform>(platform: &P, device: &DeviceRef, report: &mut Report) -> Result<(), Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    push::one(platform, device, report).await?;
+    if let Some((shard, _)) = shards::load_for(kv, &device.product_key, &device.device_name, now).await? {
+        report.recorded += batches::record_shard(kv, &device.product_key, shard, now).await?;
+    }
+    Ok(())
 }
 
 /// Looks after every batch that has not ended, or after one. A batch that fails does not keep the others waiting.
@@ -95,6 +105,7 @@ async fn tick<P: Platform>(platform: &P, only: Option<BatchId>) -> Result<Report
     }
     if only.is_none() {
         finish::uploads(platform, &mut report).await?;
+        sweep::some_shards(platform, &mut report).await?;
     }
     match failed {
         Some(problem) => Err(problem),

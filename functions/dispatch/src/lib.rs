@@ -4,6 +4,7 @@
 mod finish;
 mod handle;
 mod push;
+mod sweep;
 mod walk;
 
 pub use handle::handle;

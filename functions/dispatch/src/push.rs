@@ -8,7 +8,7 @@ use ota_core::device::Device;
 use ota_core::device::push::{Topics, UpgradeNotice, render_push};
 use ota_core::dispatch::push_is_due;
 use ota_core::download;
-use ota_core::ids::DeviceRef;
+use ota_core::ids::{BatchId, DeviceRef};
 use ota_core::limits;
 use ota_core::task::TaskEvent;
 use ota_core::time::Timestamp;
@@ -63,25 +63,42 @@ pub(crate) async fn shard<P: Platform>(
     Ok(())
 }
 
-/// Pushes to one device, if a push to it is due.
+/// Pushes to one device what is due to it.
 pub(crate) async fn one<P: Platform>(
     platform: &P,
     device: &DeviceRef,
     report: &mut Report,
 ) -> Result<(), Problem> {
     let (kv, now) = (platform.kv(), platform.now());
-    let Some((found, _)) = devices::find(kv, device, now).await? else { return Ok(()) };
-    let due = found.task.as_ref().filter(|task| push_is_due(&found, task, now));
-    let Some(batch_id) = due.map(|task| task.batch_id) else { return Ok(()) };
+    let Some((found, briefs)) = devices::find(kv, device, now).await? else { return Ok(()) };
+    for task in &found.tasks {
+        let brief = briefs.iter().find(|brief| brief.batch_id == task.batch_id);
+        if brief.is_some_and(|brief| push_is_due(&found, task, &brief.policy, now)) {
+            task_of(platform, device, &found, task.batch_id, report).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Pushes one task of a device.
+async fn task_of<P: Platform>(
+    platform: &P,
+    device: &DeviceRef,
+    found: &Device,
+    batch_id: BatchId,
+    report: &mut Report,
+) -> Result<(), Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
     let Some(stored) = batches::get(kv, batch_id).await? else { return Ok(()) };
     let batch = &stored.batch;
     // What the walk would end rather than push is left to the walk.
-    let plan = ota_core::dispatch::plan(batch, std::iter::once(&found), now);
+    let plan = ota_core::dispatch::plan(batch, std::iter::once(found), now);
     if plan.push.is_empty() || tokens(platform, batch, 1, now).await? == 0 {
         return Ok(());
     }
     let chosen = devices::update(kv, device, now, |found, _| {
-        let due = found.task.as_ref().is_some_and(|task| push_is_due(found, task, now));
+        let task = found.task_of(batch.id);
+        let due = task.is_some_and(|task| push_is_due(found, task, &batch.policy, now));
         let decided = due && found.apply(batch.id, &TaskEvent::PushDecided, &batch.policy, now);
         (decided, decided.then(|| found.clone()))
     });

@@ -34,19 +34,20 @@ pub(crate) async fn batch<P: Platform>(
     let Some(stored) = batches::get(kv, id).await? else {
         return finish::without_record(platform, id, listed_at).await;
     };
-    if stored.batch.status.is_terminal() {
+    if stored.drained {
         return finish::ended(platform, &stored).await;
     }
+    finish::start(platform, &stored).await?;
     let expansion = batches::expand(kv, id, EXPAND_SHARDS_MAX, platform.now()).await?;
     report.made += expansion.made;
     let mut visited = 0;
     for _ in 0..WALKS_MAX {
         let Some(stored) = batches::get(kv, id).await? else { return Ok(()) };
-        if stored.batch.status.is_terminal() || !walk(platform, &stored, &mut visited, report).await? {
-            return Ok(());
+        if stored.drained || !walk(platform, &stored, &mut visited, report).await? {
+            break;
         }
     }
-    Ok(())
+    finish::announce(platform, id).await
 }
 
 /// Walks on from where the last walk stopped. Returns whether another walk right away may end the batch.
@@ -68,8 +69,8 @@ async fn walk<P: Platform>(
     };
     while (sweep.cursor as usize) < visits.len() && *visited < VISIT_SHARDS_MAX {
         let found = visit(platform, stored, visits[sweep.cursor as usize], shape.shards, report).await?;
-        sweep.counts.merge(&found.counts());
-        sweep.unrecorded += found.unrecorded;
+        sweep.counts.merge(&found.counts(batch.id));
+        sweep.unrecorded += found.unrecorded + u32::from(found.joining && !batch.takes_devices());
         sweep.cursor += 1;
         *visited += 1;
     }
@@ -90,8 +91,12 @@ async fn visit<P: Platform>(
     let now = platform.now();
     let found = batches::look(kv, batch, visit, shards).await?;
     let plan = plan(batch, found.active.iter(), now);
-    if plan.is_empty() && found.unrecorded == 0 {
+    let closes = found.joining && !batch.takes_devices();
+    if plan.is_empty() && found.unrecorded == 0 && !closes {
         return Ok(found);
+    }
+    if closes {
+        batches::close_joining(kv, batch, visit.shard, now).await?;
     }
     if !plan.end.is_empty() {
         report.ended += end(platform, batch, visit.shard, now).await?;

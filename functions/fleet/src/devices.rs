@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use ota_core::device::{Device, DeviceSecret, ModuleVersion};
+use ota_core::device::{Device, DeviceSecret, ModuleVersion, Region};
 use ota_core::error::{Faults, ValueError};
-use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
+use ota_core::ids::{BatchId, DeviceName, DeviceRef, ModuleName, ProductKey};
 use ota_core::limits;
-use ota_core::task::TaskEvent;
-use ota_http::wire::TaskJson;
+use ota_core::task::{TaskEvent, TaskStatus};
+use ota_core::time::Timestamp;
+use ota_http::wire::{RegionJson, TaskJson};
 use ota_http::{Problem, Request, Response, json, page, respond};
 use ota_platform::Platform;
 use ota_store::devices::NewDevice;
@@ -25,7 +26,8 @@ struct DeviceJson {
     activated_at: Option<u64>,
     versions: Vec<VersionJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    task: Option<TaskJson>,
+    region: Option<RegionJson>,
+    tasks: Vec<TaskJson>,
 }
 
 #[derive(Serialize)]
@@ -60,7 +62,7 @@ struct CredentialJson {
 }
 
 impl DeviceJson {
-    fn new(product: &ProductKey, device: &Device, brief: Option<&Brief>) -> Self {
+    fn new(product: &ProductKey, device: &Device, briefs: &[Brief], now: Timestamp) -> Self {
         let state = match (&device.session, device.activated_at) {
             (Some(_), _) => "online",
             (None, Some(_)) => "offline",
@@ -73,9 +75,37 @@ impl DeviceJson {
             created_at: device.created_at.0,
             activated_at: device.activated_at.map(|at| at.0),
             versions: device.versions.iter().map(VersionJson::from).collect(),
-            task: brief.and_then(|brief| TaskJson::of_device(product, device, brief)),
+            region: device.region.as_ref().map(RegionJson::from),
+            tasks: active_tasks(product, device, briefs, now).collect(),
         }
     }
+}
+
+/// Renders the tasks a device is in.
+fn active_tasks(
+    product: &ProductKey,
+    device: &Device,
+    briefs: &[Brief],
+    now: Timestamp,
+) -> impl Iterator<Item = TaskJson> {
+    device.tasks.iter().filter_map(move |task| {
+        let brief = briefs.iter().find(|brief| brief.batch_id == task.batch_id)?;
+        Some(TaskJson::of_device(product, device, task, brief, now))
+    })
+}
+
+/// What a request says of a region: its province and city.
+type RegionFields<'a> = Option<(Option<&'a str>, Option<&'a str>)>;
+
+fn read_region<'a>(fields: &mut json::Fields<'a>, faults: &mut Faults) -> RegionFields<'a> {
+    fields.object("region", faults, |region, faults| {
+        (region.text("province", faults), region.text("city", faults))
+    })
+}
+
+fn check_region(region: RegionFields<'_>, pointer: &str, faults: &mut Faults) -> Option<Region> {
+    let (province, city) = region?;
+    faults.take(pointer, province.ok_or(ValueError::Missing).and_then(|province| Region::new(province, city)))
 }
 
 /// `POST /v1/products/{product_key}/devices`
@@ -92,7 +122,7 @@ where
     let document = request.json().await?;
     let (listed, reading) = document.read(|fields, faults| {
         fields.objects("devices", faults, |device, faults| {
-            (device.text("name", faults), device.text("secret", faults))
+            (device.text("name", faults), device.text("secret", faults), read_region(device, faults))
         })
     });
     let random = || DeviceSecret::from_random(platform.random());
@@ -112,7 +142,7 @@ where
 }
 
 fn check(
-    listed: &[(Option<&str>, Option<&str>)],
+    listed: &[(Option<&str>, Option<&str>, RegionFields<'_>)],
     mut random: impl FnMut() -> DeviceSecret,
 ) -> Result<Vec<NewDevice>, Faults> {
     let mut faults = Faults::new();
@@ -126,16 +156,17 @@ fn check(
     }
     let mut names = std::collections::BTreeSet::new();
     let mut new = Vec::with_capacity(count);
-    for (index, (name, secret)) in listed.iter().enumerate() {
+    for (index, (name, secret, region)) in listed.iter().enumerate() {
         let pointer = format!("/devices/{index}/name");
         let name = faults.take(&pointer, name.ok_or(ValueError::Missing).and_then(DeviceName::new));
         let secret =
             secret.map(|text| faults.take(&format!("/devices/{index}/secret"), DeviceSecret::new(text)));
+        let region = check_region(*region, &format!("/devices/{index}/region"), &mut faults);
         let Some(name) = name else { continue };
         if !names.insert(name.clone()) {
             faults.add(&pointer, &ValueError::Duplicate { item: name.to_string() });
         }
-        new.push(NewDevice { name, secret: secret.flatten(), made_secret: random() });
+        new.push(NewDevice { name, secret: secret.flatten(), made_secret: random(), region });
     }
     faults.into_result().map(|()| new)
 }
@@ -164,8 +195,7 @@ pub(crate) async fn list<P: Platform, B>(
                 let next_cursor = last.map(|last| format!("{at}.{}", last.name));
                 return Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }));
             }
-            let brief = device.task.as_ref().and_then(|task| shard.brief(task.batch_id));
-            items.push(DeviceJson::new(product, device, brief));
+            items.push(DeviceJson::new(product, device, &shard.briefs, platform.now()));
         }
         (at, after) = (at + 1, String::new());
     }
@@ -176,8 +206,69 @@ pub(crate) async fn list<P: Platform, B>(
 /// `GET /v1/products/{product_key}/devices/{name}`
 pub(crate) async fn get<P: Platform>(platform: &P, device: &DeviceRef) -> Result<Response, Problem> {
     let found = devices::find(platform.kv(), device, platform.now()).await?;
-    let (found, brief) = found.ok_or_else(|| Problem::not_found("device"))?;
-    Ok(respond::json(StatusCode::OK, &DeviceJson::new(&device.product_key, &found, brief.as_ref())))
+    let (found, briefs) = found.ok_or_else(|| Problem::not_found("device"))?;
+    let told = DeviceJson::new(&device.product_key, &found, &briefs, platform.now());
+    Ok(respond::json(StatusCode::OK, &told))
+}
+
+/// `PATCH /v1/products/{product_key}/devices/{name}`: sets where the device is, or with `null` that it is not known (R72).
+pub(crate) async fn change<P, B>(
+    platform: &P,
+    request: &mut Request<B>,
+    device: &DeviceRef,
+) -> Result<Response, Problem>
+where
+    P: Platform,
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    request.only_query(&[])?;
+    let document = request.json().await?;
+    let (region, mut reading) = document.read(read_region);
+    let mut rules = Faults::new();
+    if document.bytes().is_empty() {
+        reading.add("/region", &ValueError::Missing);
+    }
+    let region = check_region(region, "/region", &mut rules);
+    json::join(reading, rules.into_result())?;
+    let changed = devices::update(platform.kv(), device, platform.now(), |found, _| {
+        let changed = found.region != region;
+        found.region.clone_from(&region);
+        (changed, ())
+    });
+    changed.await?.ok_or_else(|| Problem::not_found("device"))?;
+    get(platform, device).await
+}
+
+/// `GET /v1/products/{product_key}/devices/{name}/tasks`: the tasks that have not ended, by module and status (R176).
+pub(crate) async fn unfinished<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    device: &DeviceRef,
+) -> Result<Response, Problem> {
+    request.only_query(&["module", "status"])?;
+    let mut faults = Faults::new();
+    let statuses: Vec<TaskStatus> = request
+        .query("status")
+        .into_iter()
+        .flat_map(|text| text.split(','))
+        .filter_map(|text| {
+            let active = TaskStatus::parse(text).filter(|status| !status.is_terminal());
+            let allowed = "unconfirmed, queued, notified, in-progress";
+            faults.take("query:status", active.ok_or(ValueError::NotOneOf { allowed }))
+        })
+        .collect();
+    let module = request.query("module").and_then(|text| faults.take("query:module", ModuleName::new(text)));
+    faults.into_result()?;
+    let found = devices::find(platform.kv(), device, platform.now()).await?;
+    let (found, briefs) = found.ok_or_else(|| Problem::not_found("device"))?;
+    let wanted = |task: &TaskJson| {
+        let status = TaskStatus::parse(task.status);
+        module.as_ref().is_none_or(|module| task.module == module.as_str())
+            && (statuses.is_empty() || status.is_some_and(|status| statuses.contains(&status)))
+    };
+    let tasks = active_tasks(&device.product_key, &found, &briefs, platform.now());
+    let items: Vec<TaskJson> = tasks.filter(wanted).collect();
+    Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor: None }))
 }
 
 /// `GET /v1/products/{product_key}/devices/{name}/versions`: what its modules run, by the module's name (R175).
@@ -206,9 +297,12 @@ pub(crate) async fn versions<P: Platform, B>(
 pub(crate) async fn remove<P: Platform>(platform: &P, device: &DeviceRef) -> Result<Response, Problem> {
     let (kv, now) = (platform.kv(), platform.now());
     let unknown = || Problem::not_found("device");
-    devices::update(kv, device, now, |found, brief| {
-        let ended = brief
-            .is_some_and(|brief| found.apply(brief.batch_id, &TaskEvent::DeviceDeleted, &brief.policy, now));
+    devices::update(kv, device, now, |found, beside| {
+        let ids: Vec<BatchId> = found.tasks.iter().map(|task| task.batch_id).collect();
+        let mut ended = false;
+        for brief in ids.into_iter().filter_map(|id| beside.brief(id)) {
+            ended |= found.apply(brief.batch_id, &TaskEvent::DeviceDeleted, &brief.policy, now);
+        }
         (ended, ())
     })
     .await?
@@ -226,7 +320,12 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_list_of_devices_is_told_at_once() {
-        let listed = [(Some("ok-1"), None), (Some("no"), None), (None, Some("")), (Some("ok-1"), None)];
+        let listed = [
+            (Some("ok-1"), None, None),
+            (Some("no"), None, None),
+            (None, Some(""), None),
+            (Some("ok-1"), None, None),
+        ];
         let faults = check(&listed, || DeviceSecret::from_random([0; 16])).unwrap_err();
         let told: Vec<_> = faults.0.iter().map(|f| (f.pointer.as_str(), f.code)).collect();
         let expected = [

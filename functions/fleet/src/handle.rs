@@ -6,7 +6,7 @@ use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
 use ota_http::{Problem, Request, Response};
 use ota_platform::Platform;
 
-use crate::{devices, products, settings};
+use crate::{devices, products, settings, statistics};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -54,6 +54,15 @@ where
         }
         (&Method::GET, ["v1", "products", key, "devices", name, "versions"]) => {
             devices::versions(platform, &request, &device_ref(key, name)?).await
+        }
+        (&Method::PATCH, ["v1", "products", key, "devices", name]) => {
+            devices::change(platform, &mut request, &device_ref(key, name)?).await
+        }
+        (&Method::GET, ["v1", "products", key, "devices", name, "tasks"]) => {
+            devices::unfinished(platform, &request, &device_ref(key, name)?).await
+        }
+        (&Method::GET, ["v1", "products", key, "versions"]) => {
+            statistics::versions(platform, &request, &product_key(key)?).await
         }
         (&Method::DELETE, ["v1", "products", key, "devices", name]) => {
             devices::remove(platform, &device_ref(key, name)?).await

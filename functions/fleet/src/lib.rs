@@ -4,6 +4,7 @@ mod devices;
 mod handle;
 mod products;
 mod settings;
+mod statistics;
 
 pub use handle::handle;
 

@@ -8,6 +8,7 @@ use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{PackageId, UploadId};
 use ota_core::package::{
     NewPackage, Package, PackageError, PackageFields, PackageKind, VerificationStatus, check_file_name,
+    is_device_list,
 };
 use ota_core::product::ProductError;
 use ota_core::settings::PackageLimits;
@@ -248,7 +249,9 @@ async fn find_blob<P: Platform>(platform: &P, id: Option<&str>) -> Result<Result
     };
     let Ok(id) = id.parse::<UploadId>() else { return Ok(Err(upload_unknown())) };
     let blob = blobs::get(platform.kv(), id).await?;
-    Ok(blob.filter(|blob| blob.expires_at() > platform.now()).ok_or_else(upload_unknown))
+    // A device list is no image, whatever it is asked to be.
+    let fit = |blob: &Blob| blob.expires_at() > platform.now() && !is_device_list(&blob.file_name);
+    Ok(blob.filter(fit).ok_or_else(upload_unknown))
 }
 
 async fn check_product<P: Platform>(

@@ -6,7 +6,8 @@ use md5::{Digest, Md5};
 use ota_core::digest::Digests;
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::UploadId;
-use ota_core::package::{PackageError, check_file_name};
+use ota_core::limits::DEVICE_LIST_BYTES_MAX;
+use ota_core::package::{PackageError, check_file_name, is_device_list};
 use ota_http::{Problem, Request, Response, body, respond};
 use ota_platform::Platform;
 use ota_store::blobs::{self, Blob, CHUNK_BYTES};
@@ -38,12 +39,13 @@ where
 {
     request.only_query(&["file_name"])?;
     let limits = settings::get(platform.kv()).await?.package_limits;
-    let max = limits.package_bytes_max();
     let mut faults = Faults::new();
     let file_name = request.query("file_name").unwrap_or_default().to_owned();
+    let is_list = is_device_list(&file_name);
+    let max = if is_list { DEVICE_LIST_BYTES_MAX } else { limits.package_bytes_max() };
     if file_name.is_empty() {
         faults.add("query:file_name", &ValueError::Missing);
-    } else {
+    } else if !is_list {
         faults.take("query:file_name", check_file_name(&file_name, limits));
     }
     let told = request.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());

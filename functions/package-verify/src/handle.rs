@@ -3,18 +3,17 @@
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use ota_core::batch::{
-    Batch, BatchEvent, BatchKind, BatchStatus, TargetSelection, TaskCounts, check_verification,
+    Batch, BatchKind, TargetSelection, TaskCounts, VerificationFields, check_verification,
 };
-use ota_core::ids::{BatchId, DeviceName, PackageId};
-use ota_core::limits;
+use ota_core::ids::{BatchId, PackageId};
 use ota_core::package::{Package, PackageError, VerificationEvent, VerificationStatus};
-use ota_core::task::TaskPolicy;
+use ota_core::product::VerificationMode;
 use ota_core::time::Timestamp;
 use ota_http::wire::{BatchJson, TaskJson};
 use ota_http::{Problem, Request, Response, idempotency, json, respond};
 use ota_platform::{Platform, nudge};
 use ota_store::batches::{self, StoredBatch};
-use ota_store::{packages, targets, work};
+use ota_store::{packages, settings, targets, work};
 use serde::Serialize;
 
 /// How long after it was listed a batch without a record may still be in the making.
@@ -71,12 +70,19 @@ where
 {
     request.only_query(&[])?;
     let document = request.json().await?;
-    let ((devices, timeout), reading) = document.read(|fields, faults| {
-        (fields.texts("devices", faults), fields.number::<u16>("timeout_minutes", faults))
+    let (fields, reading) = document.read(|fields, faults| VerificationFields {
+        product_key: fields.text("product_key", faults),
+        devices: fields.texts("devices", faults).unwrap_or_default(),
+        source_versions: fields.texts("source_versions", faults).unwrap_or_default(),
+        timeout_minutes: fields.number("timeout_minutes", faults),
+        push: fields.flag("push", faults),
+        needs_confirmation: fields.flag("needs_confirmation", faults),
+        tags: json::tags(fields, faults),
     });
-    let devices = json::join(reading, check_verification(&devices.unwrap_or_default(), timeout))?;
     let (kv, now) = (platform.kv(), platform.now());
     let stored = packages::get(kv, id).await?.ok_or_else(|| Problem::not_found("package"))?;
+    let (terms, product) = settings::terms(kv, &stored.package.product_key).await?.unwrap_or_default();
+    let new = json::join(reading, check_verification(&fields, &stored.package, &terms))?;
     // The same key may try another package, so the package is part of what identifies the request.
     let said = [id.0.as_slice(), document.bytes()].concat();
     let identity = idempotency::identify(&request.headers, "verification", &said, platform.random())?;
@@ -88,13 +94,15 @@ where
         return answer(platform, StatusCode::CREATED, &stored.package).await;
     }
     let package = repaired(platform, stored.package, batch_id, now).await?;
-    let new = StoredBatch::new(batch(&package, batch_id, devices, timeout, now), identity.fingerprint);
+    let trial = Batch::new(batch_id, BatchKind::Verify, &package, new, now);
+    let new = StoredBatch::new(trial, identity.fingerprint);
     targets::check(kv, &new.batch, "/devices", now).await?.map_err(Problem::from)?;
 
     if !work::add_batch(kv, batch_id, now).await? {
         return Err(too_many_open());
     }
-    let begun = packages::verification(kv, id, batch_id, VerificationEvent::Started, now).await?;
+    let legacy = product.verification_mode == VerificationMode::Legacy;
+    let begun = packages::verification(kv, id, batch_id, VerificationEvent::Started { legacy }, now).await?;
     let package = match begun.ok_or_else(|| Problem::not_found("package"))? {
         Ok(package) => package,
         Err(refused) => {
@@ -110,39 +118,6 @@ where
 
 fn too_many_open() -> Problem {
     Problem::new("batch.too-many", format!("{} batches have not ended", work::OPEN_BATCHES_MAX))
-}
-
-fn batch(
-    package: &Package,
-    id: BatchId,
-    devices: Vec<DeviceName>,
-    timeout_minutes: Option<u16>,
-    now: Timestamp,
-) -> Batch {
-    Batch {
-        id,
-        kind: BatchKind::Verify,
-        target: TargetSelection::Specific { devices },
-        package_id: package.id,
-        product_key: package.product_key.clone(),
-        module: package.module.clone(),
-        package_kind: package.kind.clone(),
-        source_versions: Vec::new(),
-        policy: TaskPolicy {
-            target_version: package.target_version.clone(),
-            timeout_minutes,
-            retry: None,
-            forgive_source_version: false,
-        },
-        push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
-        overwrite: false,
-        tags: Vec::new(),
-        status: BatchStatus::Planned.after(BatchEvent::Started),
-        cancel: None,
-        created_at: now,
-        started_at: Some(now),
-        ended_at: None,
-    }
 }
 
 /// Frees a package from a trial whose maker died before the trial's batch had its record. The same request made again,
@@ -195,9 +170,9 @@ async fn answer<P: Platform>(
         tasks: Vec::new(),
     };
     if let Some(stored) = stored {
-        if let TargetSelection::Specific { devices } = &stored.batch.target {
+        if let TargetSelection::Specific { devices, .. } = &stored.batch.target {
             for device in devices {
-                if let Some(task) = batches::task_of(kv, &stored.batch, device, now).await? {
+                if let Some((task, _)) = batches::task_of(kv, &stored.batch, device, now).await? {
                     told.tasks.push(TaskJson::listed(&stored.batch, &task));
                 }
             }

@@ -3,80 +3,163 @@
 //! A report is one read of the device's shard, and one swap if it changes anything. When it ends the task, the batch's
 //! history is written as well; should that fail, the ended task lies in the shard until the dispatcher comes by.
 
+use std::collections::BTreeMap;
+
+use ota_core::batch::newest_joining;
 use ota_core::device::{Device, VersionChange};
 use ota_core::dispatch::push_is_due;
-use ota_core::ids::{DeviceRef, ModuleName, Version};
+use ota_core::event::Event;
+use ota_core::ids::{BatchId, DeviceRef, ModuleName, Version};
 use ota_core::task::{Task, TaskEvent};
+use ota_core::time::Timestamp;
 use ota_http::Problem;
 use ota_platform::{Platform, nudge};
-use ota_store::shard::Brief;
+use ota_store::devices::Beside;
 use ota_store::{batches, devices};
+
+/// Dynamic batches that one report looks at before it gives up joining one: those whose strategy was canceled a moment
+/// ago, and whose brief the dispatcher has not closed yet.
+const JOINS_LOOKED_AT_MAX: usize = 8;
 
 /// What a report came to.
 #[derive(Default)]
 struct Outcome {
-    /// The task it ended, with the brief of its batch.
-    ended: Option<(Brief, Task)>,
-    /// Whether a push has become due by it.
-    push_due: bool,
+    /// The tasks it ended, each with its batch's page.
+    ended: Vec<(u32, Task)>,
+    /// Whether the dispatcher has something to do about it: a push, or something to tell.
+    dispatch: bool,
+    /// A dynamic batch that the device would join; whether it still takes devices has to be looked up first.
+    joins: Option<BatchId>,
 }
 
-/// The events that a report makes for a device's task, in order: that it has connected, and what it says of the task.
-type Events = [Option<TaskEvent>; 2];
+/// What a report says of the device's tasks.
+struct Says<'a> {
+    /// Whether it showed that the device has connected.
+    connected: bool,
+    /// The module it is about.
+    module: &'a ModuleName,
+    /// What it says of that module's task.
+    event: Option<TaskEvent>,
+}
 
-/// Changes a device by a report: `change` notes what it says and returns whether anything changed, and the events for
-/// the device's task.
-async fn update<P: Platform>(
+/// Applies what a report says to the device's tasks; returns whether anything changed.
+fn apply(device: &mut Device, beside: &Beside<'_>, says: &Says<'_>, now: Timestamp) -> bool {
+    let mut changed = false;
+    let batches: Vec<BatchId> = device.tasks.iter().map(|task| task.batch_id).collect();
+    for brief in batches.into_iter().filter_map(|id| beside.brief(id)) {
+        if says.connected {
+            changed |= device.apply(brief.batch_id, &TaskEvent::Reconnected, &brief.policy, now);
+        }
+        if let Some(event) = says.event.as_ref().filter(|_| brief.module == *says.module) {
+            changed |= device.apply(brief.batch_id, event, &brief.policy, now);
+        }
+    }
+    changed
+}
+
+/// Sums up what a report did to a device that had `ended_before` unrecorded ends and a shard with nothing to tell or not.
+fn outcome(
+    device: &Device,
+    beside: &Beside<'_>,
+    ended_before: usize,
+    had_news: bool,
+    now: Timestamp,
+) -> Outcome {
+    let fresh = device.ended.get(ended_before..).unwrap_or_default();
+    let ended = fresh.iter().filter_map(|task| Some((beside.brief(task.batch_id)?.page, task.clone())));
+    let due = device.tasks.iter().any(|task| {
+        beside.brief(task.batch_id).is_some_and(|brief| push_is_due(device, task, &brief.policy, now))
+    });
+    let news = !had_news && !beside.outbox.is_empty();
+    Outcome { ended: ended.collect(), dispatch: due || news, joins: None }
+}
+
+/// Changes a device by a report; `change` notes what it says, and returns whether anything changed and what it says of the
+/// device's tasks.
+async fn update<'a, P: Platform>(
     platform: &P,
     device: &DeviceRef,
-    mut change: impl FnMut(&mut Device, Option<&Brief>) -> (bool, Events),
+    mut change: impl FnMut(&mut Device) -> (bool, Says<'a>),
 ) -> Result<(), Problem> {
-    let (kv, now) = (platform.kv(), platform.now());
-    let updated = devices::update(kv, device, now, |found, brief| {
-        let brief = brief.cloned();
-        let (mut changed, events) = change(found, brief.as_ref());
-        let mut outcome = Outcome::default();
-        if let Some(brief) = brief {
-            for event in events.iter().flatten() {
-                changed |= found.apply(brief.batch_id, event, &brief.policy, now);
-            }
-            if changed && found.task.is_none() {
-                outcome.ended = found.ended.last().cloned().map(|task| (brief, task));
-            }
-        }
-        outcome.push_due = changed && found.task.as_ref().is_some_and(|task| push_is_due(found, task, now));
+    let now = platform.now();
+    let updated = devices::update(platform.kv(), device, now, |found, beside| {
+        let (ended_before, had_news) = (found.ended.len(), !beside.outbox.is_empty());
+        let (mut changed, says) = change(found);
+        changed |= apply(found, beside, &says, now);
+        let mut outcome = outcome(found, beside, ended_before, had_news, now);
+        outcome.dispatch &= changed;
         (changed, outcome)
     });
-    let Some(outcome) = updated.await? else {
+    follow_up(platform, device, updated.await?, now).await
+}
+
+/// Writes the history of the tasks that a report ended, and tells the dispatcher what it has to do.
+async fn follow_up<P: Platform>(
+    platform: &P,
+    device: &DeviceRef,
+    outcome: Option<Outcome>,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let Some(outcome) = outcome else {
         platform.log(&format!("dropped a report of {device}: there is no such device"));
         return Ok(());
     };
-    if let Some((brief, task)) = outcome.ended {
+    for (page, task) in outcome.ended {
+        let batch_id = task.batch_id;
         let ended = [(device.device_name.clone(), task)];
-        batches::record(kv, brief.batch_id, brief.page, &ended, now).await?;
+        batches::record(platform.kv(), batch_id, page, &ended, now).await?;
     }
-    if outcome.push_due {
+    if outcome.dispatch {
         nudge::device(platform, device);
     }
     Ok(())
 }
 
-/// A device tells the version of one module: the decisive sign of success (R115).
+/// A device tells the version of one module: the decisive sign of success (R115). Another version than before may also
+/// make it join a dynamic batch (R106, R107).
 pub(crate) async fn version<P: Platform>(
     platform: &P,
     device: &DeviceRef,
     module: &ModuleName,
     version: &Version,
 ) -> Result<(), Problem> {
-    let now = platform.now();
-    update(platform, device, |found, brief| {
-        let connected = found.spoke(now);
-        let news = found.report_version(module, version, now) == VersionChange::Changed;
-        let event = brief.filter(|brief| brief.module == *module);
-        let event = event.map(|_| TaskEvent::VersionReported { version: version.clone() });
-        (connected || news, [connected.then_some(TaskEvent::Reconnected), event])
-    })
-    .await
+    let (kv, now) = (platform.kv(), platform.now());
+    let event = TaskEvent::VersionReported { version: version.clone() };
+    // Whether the dynamic batches that the device might join still take devices.
+    let mut taking: BTreeMap<BatchId, bool> = BTreeMap::new();
+    loop {
+        let may_look = taking.len() < JOINS_LOOKED_AT_MAX;
+        let updated = devices::update(kv, device, now, |found, beside| {
+            let (ended_before, had_news) = (found.ended.len(), !beside.outbox.is_empty());
+            let connected = found.spoke(now);
+            let news = found.report_version(module, version, now) == VersionChange::Changed;
+            let says = Says { connected, module, event: Some(event.clone()) };
+            let applied = apply(found, beside, &says, now);
+            if !(connected || news || applied) {
+                return (false, Outcome::default());
+            }
+            if news {
+                beside.outbox.push(Event::version_changed(device, module, version, now));
+                let open = beside.briefs.iter().filter(|brief| {
+                    brief.module == *module && taking.get(&brief.batch_id).copied().unwrap_or(may_look)
+                });
+                if let Some(brief) = newest_joining(open, found) {
+                    if !taking.contains_key(&brief.batch_id) {
+                        return (false, Outcome { joins: Some(brief.batch_id), ..Outcome::default() });
+                    }
+                    let _admission = brief.admit(found, now);
+                    found.joined.retain(|(id, _)| beside.brief(*id).is_some());
+                }
+            }
+            (true, outcome(found, beside, ended_before, had_news, now))
+        });
+        let updated = updated.await?;
+        let Some(id) = updated.as_ref().and_then(|outcome| outcome.joins) else {
+            return follow_up(platform, device, updated, now).await;
+        };
+        let takes = batches::get(kv, id).await?.is_some_and(|stored| stored.batch.takes_devices());
+        taking.insert(id, takes);
+    }
 }
 
 /// A device tells how far it is, or that it failed.
@@ -87,10 +170,9 @@ pub(crate) async fn progress<P: Platform>(
     event: &TaskEvent,
 ) -> Result<(), Problem> {
     let now = platform.now();
-    update(platform, device, |found, brief| {
+    update(platform, device, |found| {
         let connected = found.spoke(now);
-        let event = brief.filter(|brief| brief.module == *module).map(|_| event.clone());
-        (connected, [connected.then_some(TaskEvent::Reconnected), event])
+        (connected, Says { connected, module, event: Some(event.clone()) })
     })
     .await
 }
@@ -101,10 +183,10 @@ pub(crate) async fn online<P: Platform>(
     device: &DeviceRef,
     session: &str,
 ) -> Result<(), Problem> {
-    let now = platform.now();
-    update(platform, device, |found, _| {
-        let news = found.came_online(session, now);
-        (news, [news.then_some(TaskEvent::Reconnected), None])
+    let (now, whole) = (platform.now(), ModuleName::default_module());
+    update(platform, device, |found| {
+        let connected = found.came_online(session, now);
+        (connected, Says { connected, module: &whole, event: None })
     })
     .await
 }
@@ -115,5 +197,9 @@ pub(crate) async fn offline<P: Platform>(
     device: &DeviceRef,
     session: &str,
 ) -> Result<(), Problem> {
-    update(platform, device, |found, _| (found.went_offline(session), [None, None])).await
+    let whole = ModuleName::default_module();
+    update(platform, device, |found| {
+        (found.went_offline(session), Says { connected: false, module: &whole, event: None })
+    })
+    .await
 }

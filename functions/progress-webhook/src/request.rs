@@ -49,11 +49,14 @@ async fn deliverable<P: Platform>(
     module: &ModuleName,
 ) -> Result<Option<BatchId>, Problem> {
     let now = platform.now();
-    let batch_id = devices::update(platform.kv(), device, now, |found, brief| {
+    let batch_id = devices::update(platform.kv(), device, now, |found, beside| {
         let news = found.spoke(now);
-        let Some(brief) = brief.filter(|brief| brief.module == *module).cloned() else { return (news, None) };
+        let ids = found.tasks.iter().map(|task| task.batch_id);
+        let mut briefs = ids.filter_map(|id| beside.brief(id)).filter(|brief| brief.module == *module);
+        let Some(brief) = briefs.next() else { return (news, None) };
         let changed = found.apply(brief.batch_id, &TaskEvent::Requested, &brief.policy, now);
-        let told = found.task.as_ref().is_some_and(|task| task.status != TaskStatus::Unconfirmed);
+        let status = found.task_of(brief.batch_id).map(|task| task.status);
+        let told = matches!(status, Some(TaskStatus::Notified | TaskStatus::InProgress));
         (news || changed, told.then_some(brief.batch_id))
     });
     Ok(batch_id.await?.flatten())

@@ -24,7 +24,8 @@ pub use self::gray::{GrayPercent, GraySearch, gray_key};
 pub use self::lane::{Lane, refusal};
 pub use self::rate::RateWindow;
 pub use self::rules::{
-    BatchFields, NewBatch, TargetFields, Terms, VerificationFields, check_verification, parse_device_list,
+    BatchFields, NewBatch, TargetFields, Terms, VerificationFields, check_batch_tags, check_verification,
+    parse_device_list,
 };
 pub use self::schedule::ScheduleFields;
 pub use self::target::{Admission, admit};

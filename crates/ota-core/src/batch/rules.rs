@@ -510,8 +510,18 @@ fn check_versions(listed: &[&str], package: Option<&Package>, faults: &mut Fault
     versions
 }
 
+/// Checks the tags of a request that changes nothing else (R86, R87).
+///
+/// # Errors
+/// The faults, with JSON pointers into the request.
+pub fn check_batch_tags(tags: &[(&str, &str)]) -> Result<Vec<Tag>, Faults> {
+    let mut faults = Faults::new();
+    let tags = check_tags(tags, &mut faults);
+    faults.into_result().map(|()| tags)
+}
+
 /// Checks tags (R86).
-pub(crate) fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
+fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
     if tags.len() > limits::TAGS_MAX {
         faults.add("/tags", &ValueError::TooMany { count: tags.len(), max: limits::TAGS_MAX });
         return Vec::new();

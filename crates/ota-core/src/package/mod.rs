@@ -5,7 +5,7 @@ mod transition;
 
 use alloc::string::String;
 
-pub use self::rules::{NewPackage, PackageError, PackageFields, check_file_name};
+pub use self::rules::{NewPackage, PackageError, PackageFields, check_file_name, is_device_list};
 pub use self::transition::{VerificationEvent, VerificationStatus};
 use crate::digest::{DigestAlgorithm, Digests};
 use crate::ids::{BatchId, ModuleName, PackageId, ProductKey, Version};

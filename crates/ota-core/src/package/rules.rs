@@ -326,6 +326,13 @@ fn is_letter_or_digit(c: char) -> bool {
         || matches!(c, '\u{3041}'..='\u{309f}' | '\u{30a1}'..='\u{30ff}' | '\u{3005}' | '\u{31f0}'..='\u{31ff}')
 }
 
+/// Tells whether an uploaded file's name is that of a device list, which is no package but the names of a batch's devices
+/// (R66).
+pub fn is_device_list(file_name: &str) -> bool {
+    let stem = file_name.strip_suffix(limits::DEVICE_LIST_SUFFIX).and_then(|stem| stem.strip_suffix('.'));
+    stem.is_some_and(|stem| !stem.is_empty()) && file_name.len() <= limits::FILE_NAME_LEN_MAX
+}
+
 /// Checks an uploaded file's name: 1 to 255 characters without path separators, ending in an allowed suffix (R13, R14).
 ///
 /// # Errors

@@ -19,7 +19,10 @@ pub enum VerificationStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerificationEvent {
     /// An operator started a trial.
-    Started,
+    Started {
+        /// Whether that counts as verified at once, whatever the devices do (the older document, R50).
+        legacy: bool,
+    },
     /// The trial's batch ended.
     Ended {
         /// Whether every test device succeeded (R49).
@@ -60,8 +63,9 @@ impl VerificationStatus {
     pub const fn after(self, event: VerificationEvent) -> Option<Self> {
         use VerificationEvent as E;
         match (self, event) {
-            (Self::Unverified | Self::Failed | Self::NotNeeded, E::Started) => Some(Self::Verifying),
-            (Self::Verifying | Self::Verified, E::Started) => None,
+            (_, E::Started { legacy: true }) => Some(Self::Verified),
+            (Self::Unverified | Self::Failed | Self::NotNeeded, E::Started { .. }) => Some(Self::Verifying),
+            (Self::Verifying | Self::Verified, E::Started { .. }) => None,
             (Self::Verifying, E::Ended { all_succeeded: true }) => Some(Self::Verified),
             (Self::Verifying, E::Ended { all_succeeded: false }) => Some(Self::Failed),
             (Self::Verifying, E::Abandoned) => Some(Self::Unverified),
@@ -77,17 +81,25 @@ mod tests {
 
     #[test]
     fn r51_a_second_trial_is_refused_while_verifying_or_verified_and_allowed_after_failure() {
-        assert_eq!(S::Verifying.after(E::Started), None);
-        assert_eq!(S::Verified.after(E::Started), None);
-        assert_eq!(S::Failed.after(E::Started), Some(S::Verifying));
+        assert_eq!(S::Verifying.after(E::Started { legacy: false }), None);
+        assert_eq!(S::Verified.after(E::Started { legacy: false }), None);
+        assert_eq!(S::Failed.after(E::Started { legacy: false }), Some(S::Verifying));
     }
 
     #[test]
     fn r49_r53_unverified_verifying_then_verified_or_failed() {
-        let running = S::Unverified.after(E::Started).unwrap();
+        let running = S::Unverified.after(E::Started { legacy: false }).unwrap();
         assert_eq!(running, S::Verifying);
         assert_eq!(running.after(E::Ended { all_succeeded: true }), Some(S::Verified));
         assert_eq!(running.after(E::Ended { all_succeeded: false }), Some(S::Failed));
+    }
+
+    #[test]
+    fn r50_in_the_older_mode_a_trial_verifies_by_starting_and_may_be_repeated() {
+        for status in S::ALL {
+            assert_eq!(status.after(E::Started { legacy: true }), Some(S::Verified));
+        }
+        assert_eq!(S::Verified.after(E::Ended { all_succeeded: false }), Some(S::Verified));
     }
 
     #[test]

@@ -9,12 +9,14 @@
 //!   started to run out of time (R124). It is never reset (R125).
 
 mod conflict;
+mod error;
 mod reason;
 mod transition;
 
 use alloc::string::String;
 
 pub use self::conflict::{Conflict, conflict};
+pub use self::error::TaskError;
 pub use self::reason::Reason;
 pub use self::transition::{Step, TaskEvent};
 use crate::ids::{BatchId, ModuleName, Version};
