@@ -293,6 +293,32 @@ fn rules_doc_names_every_reason() {
     }
 }
 
+/// The texts in quotes of the body of `signature` in a source.
+fn texts_of(source: &str, signature: &str) -> Vec<String> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(source);
+    let source = fs::read_to_string(path).expect("the source is there");
+    let (_, rest) = source.split_once(signature).expect("the source has the function");
+    let body = rest.split("\n    }\n").next().unwrap_or_default();
+    body.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_list_of_reasons_is_that_of_the_code() {
+    let codes = texts_of("crates/ota-core/src/task/reason.rs", "fn code(&self) -> &'static str {");
+    assert_eq!(codes, REASONS);
+}
+
+#[test]
+fn states_doc_explains_every_state() {
+    let page = fs::read_to_string(document("states.md")).expect("docs/states.md is there");
+    let tasks = TaskStatus::ALL.map(TaskStatus::as_str);
+    let batches = BatchStatus::ALL.map(BatchStatus::as_str);
+    let packages = VerificationStatus::ALL.map(VerificationStatus::as_str);
+    for state in tasks.into_iter().chain(batches).chain(packages) {
+        assert!(page.contains(&format!("`{state}`")), "docs/states.md does not explain {state}");
+    }
+}
+
 /// The codes of the reasons that are not the device's own.
 const REASONS: [&str; 8] = [
     "timeout",
