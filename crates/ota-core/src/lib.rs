@@ -22,5 +22,6 @@ pub mod ids;
 pub mod limits;
 pub mod package;
 pub mod product;
+pub mod security;
 pub mod task;
 pub mod time;

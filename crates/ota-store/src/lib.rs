@@ -19,6 +19,7 @@ pub mod memory;
 pub mod packages;
 pub mod products;
 pub mod record;
+pub mod security;
 pub mod shard;
 pub mod shards;
 pub mod targets;

@@ -6,7 +6,7 @@ use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
 use ota_http::{Problem, Request, Response};
 use ota_platform::Platform;
 
-use crate::{devices, products};
+use crate::{devices, products, security};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -37,6 +37,12 @@ where
         (&Method::DELETE, ["v1", "products", key, "modules", name]) => {
             let name = ModuleName::new(name).map_err(|_| Problem::not_found("module"))?;
             products::remove_module(platform, &product_key(key)?, &name).await
+        }
+        (&Method::GET, ["v1", "products", key, "security"]) => {
+            security::get(platform, &request, &product_key(key)?).await
+        }
+        (&Method::PUT, ["v1", "products", key, "security"]) => {
+            security::put(platform, &mut request, &product_key(key)?).await
         }
         (&Method::POST, ["v1", "products", key, "devices"]) => {
             devices::register(platform, &mut request, &product_key(key)?).await

@@ -10,6 +10,7 @@ mod blob_v1;
 mod catalog_v1;
 mod package_v1;
 mod product_v1;
+mod security_v1;
 mod task_v1;
 
 pub(crate) mod device_v1;
