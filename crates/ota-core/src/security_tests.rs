@@ -23,7 +23,8 @@ fn product(key: &str) -> ProductKey {
 /// One key pair for all tests: making one takes a good part of a second.
 fn sealed() -> SealedKeyPair {
     static MADE: OnceLock<SealedKeyPair> = OnceLock::new();
-    MADE.get_or_init(|| SealedKeyPair::make(&secrets(), &product("a1lamp"), [[1; 16], [2; 16]]).unwrap()).clone()
+    MADE.get_or_init(|| SealedKeyPair::make(&secrets(), &product("a1lamp"), [[1; 16], [2; 16]]).unwrap())
+        .clone()
 }
 
 fn passes(digest: &[u8], signature: &[u8]) -> bool {

@@ -181,9 +181,8 @@ mod tests {
     fn r40_a_kept_signature_counts_for_its_key_pair_and_digest_only() {
         let kv = MemoryKv::new();
         let kept = StoredSignature { key_id: [1; 32], digest: vec![2; 16], signature: vec![3; 256] };
-        let find = |key_id: [u8; 32], digest: &[u8]| {
-            block_on(signature(&kv, PACKAGE, &key_id, digest)).unwrap()
-        };
+        let find =
+            |key_id: [u8; 32], digest: &[u8]| block_on(signature(&kv, PACKAGE, &key_id, digest)).unwrap();
         assert_eq!(find([1; 32], &[2; 16]), None);
         block_on(keep_signature(&kv, PACKAGE, &kept)).unwrap();
         assert_eq!(find([1; 32], &[2; 16]), Some(vec![3; 256]));

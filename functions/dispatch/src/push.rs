@@ -113,7 +113,8 @@ async fn publish<P: Platform>(
     let base = ota_http::variable(platform.variable("public_base_url").await)?;
     let broker = ota_http::variable(Broker::from_variables(platform).await)?;
     let secret = platform.variable("secrets_key").await;
-    let signature = signing::digest_signature(platform.kv(), &stored.package, secret, platform.random()).await?;
+    let signature =
+        signing::digest_signature(platform.kv(), &stored.package, secret, platform.random()).await?;
     let now = platform.now();
     if now.ms_since(granted_at) > limits::PUSH_GRANT_MS {
         platform.log(&format!("batch {}: {} pushes given up, this took too long", batch.id, chosen.len()));

@@ -57,8 +57,7 @@ where
     let enabled = json::join(reading, rules.into_result().map(|()| enabled))?.unwrap_or_default();
     must_exist(platform, product).await?;
     let made = if enabled { ready(platform, product).await? } else { None };
-    let stored =
-        security::switch(platform.kv(), product, enabled, made.as_ref(), platform.now()).await?;
+    let stored = security::switch(platform.kv(), product, enabled, made.as_ref(), platform.now()).await?;
     Ok(respond::json(StatusCode::OK, &SecurityJson::from(stored)))
 }
 
@@ -69,10 +68,7 @@ async fn must_exist<P: Platform>(platform: &P, product: &ProductKey) -> Result<(
 
 /// Gets ready to be switched on: returns a new key pair if the product has none. One that it has must open, so that who
 /// switches it on is told what would else fail every push.
-async fn ready<P: Platform>(
-    platform: &P,
-    product: &ProductKey,
-) -> Result<Option<SealedKeyPair>, Problem> {
+async fn ready<P: Platform>(platform: &P, product: &ProductKey) -> Result<Option<SealedKeyPair>, Problem> {
     let secrets = signing::secrets_key(platform.variable("secrets_key").await)?;
     if let Some(stored) = security::get(platform.kv(), product).await? {
         return signing::open(&stored.key_pair, &secrets, product).map(|_| None);

@@ -96,7 +96,8 @@ fn r98_no_tag_shadows_a_member_of_the_notice() {
 fn every_member_of_a_notice_is_a_reserved_tag_key() {
     with_notice(|notice| {
         let (module, tags) = (ModuleName::new("MCU").unwrap(), tags(&[("k", "v")]));
-        let full = UpgradeNotice { is_delta: true, module: &module, tags: &tags, ..notice }.signed(Some("c2ln"));
+        let full =
+            UpgradeNotice { is_delta: true, module: &module, tags: &tags, ..notice }.signed(Some("c2ln"));
         let value: serde_json::Value = serde_json::from_str(&render_push(&full, 1)).unwrap();
         let members = |value: &serde_json::Value| {
             value.as_object().unwrap().keys().cloned().collect::<alloc::vec::Vec<_>>()
