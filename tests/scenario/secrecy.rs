@@ -102,15 +102,15 @@ fn r39_a_key_pair_that_is_moved_to_another_product_does_not_open_there() {
     };
     let lamp = world.product_key();
     let _on = switch(&lamp).expect(200);
-    let world = world.clone().product("fan");
-    let fan = world.product_key();
+    let world = world.clone().product("radio");
+    let radio = world.product_key();
     let (_, value) = world
         .kv()
         .dump()
         .into_iter()
         .find(|(key, _)| *key == format!("product/{lamp}/security"))
         .expect("the lamp's key pair is stored");
-    world.block_on(ota_store::Kv::set(world.kv(), &format!("product/{fan}/security"), &value)).unwrap();
-    assert_eq!(switch(&fan).problem(), "500 security.key-sealed");
+    world.block_on(ota_store::Kv::set(world.kv(), &format!("product/{radio}/security"), &value)).unwrap();
+    assert_eq!(switch(&radio).problem(), "500 security.key-sealed");
     assert_eq!(switch(&lamp).status, 200);
 }

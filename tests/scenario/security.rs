@@ -94,7 +94,7 @@ fn r39_signing_is_off_at_first_and_the_public_key_is_told_only_while_it_is_on() 
     assert_eq!(world.get(uri(&world)), off);
     assert_eq!(switch(&world, ON), on, "the key pair is the same as before");
 
-    let other = world.product("fan");
+    let other = world.product("radio");
     assert_eq!(other.get(uri(&other)), off, "another product has a switch of its own");
 }
 
