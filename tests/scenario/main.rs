@@ -20,6 +20,8 @@ mod rate;
 mod requests;
 mod retries;
 mod rivals;
+mod secrecy;
+mod security;
 mod settings;
 mod targets;
 mod timeouts;

@@ -23,11 +23,13 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start() -> Self {
-        let [api_token, internal_token, url_signing_key, mqtt_password] = std::array::from_fn(|_| secret());
+        let [api_token, internal_token, url_signing_key, secrets_key, mqtt_password] =
+            std::array::from_fn(|_| secret());
         let variables = [
             ("api_token", api_token.as_str()),
             ("internal_token", &internal_token),
             ("url_signing_key", &url_signing_key),
+            ("secrets_key", &secrets_key),
             ("mqtt_password", &mqtt_password),
             ("public_base_url", "http://127.0.0.1:${http_port}"),
             ("internal_base_url", "http://127.0.0.1:${http_port}"),

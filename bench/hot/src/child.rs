@@ -100,6 +100,7 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<()> {
             .variable("api_token", API_TOKEN)
             .variable("internal_token", INTERNAL_TOKEN)
             .variable("url_signing_key", "not secret here")
+            .variable("secrets_key", "long enough, and not secret here")
             .variable("mqtt_password", "nor this")
             .variable("internal_base_url", "http://127.0.0.1:${http_port}")
             .variable("public_base_url", "http://127.0.0.1:${http_port}")

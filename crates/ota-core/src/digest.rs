@@ -52,11 +52,16 @@ pub struct Digests {
 }
 
 impl Digests {
+    /// Returns the digest by `algorithm`: 16 bytes for MD5, 32 for SHA-256.
+    pub fn bytes(&self, algorithm: DigestAlgorithm) -> &[u8] {
+        match algorithm {
+            DigestAlgorithm::Md5 => &self.md5,
+            DigestAlgorithm::Sha256 => &self.sha256,
+        }
+    }
+
     /// Returns the digest by `algorithm` in lower-case hexadecimal.
     pub fn hex(&self, algorithm: DigestAlgorithm) -> String {
-        match algorithm {
-            DigestAlgorithm::Md5 => hex::encode(self.md5),
-            DigestAlgorithm::Sha256 => hex::encode(self.sha256),
-        }
+        hex::encode(self.bytes(algorithm))
     }
 }

@@ -23,6 +23,7 @@ pub mod ids;
 pub mod limits;
 pub mod package;
 pub mod product;
+pub mod security;
 pub mod settings;
 pub mod task;
 pub mod time;

@@ -136,6 +136,13 @@ pub const URL_LIFE_MS: u64 = 24 * 60 * 60 * 1000;
 /// Bytes of the path and query of a download URL, exclusive (device SDKs' buffer).
 pub const URL_PATH_LEN_MAX: usize = 256;
 
+/// Bits of a product's RSA key: the fewest that device SDKs take (device SDK, R40), and what they have buffers for.
+pub const SIGNING_KEY_BITS: usize = 2_048;
+/// Characters of the secret that key pairs are sealed under. Ours: 128 bits in hexadecimal.
+pub const SECRETS_KEY_LEN_MIN: usize = 32;
+/// Characters of the secret that key pairs are sealed under. Ours: no more than that is worth reading.
+pub const SECRETS_KEY_LEN_MAX: usize = 1_024;
+
 /// How long after connecting a device may stay silent before it is pushed to. A device that has just rebooted into
 /// the new image needs the time to say so, or it would be told to upgrade again (the documents leave the wait open).
 pub const SETTLE_MS: u64 = 5_000;

@@ -10,6 +10,7 @@ pub mod page;
 pub mod problem;
 pub mod request;
 pub mod respond;
+pub mod signing;
 pub mod wire;
 
 /// The body of every answer.

@@ -79,7 +79,7 @@ impl Problem {
             ("download", "range") => StatusCode::RANGE_NOT_SATISFIABLE,
             ("device", "login-refused") => StatusCode::FORBIDDEN,
             ("store", "contention") | ("broker", "unreachable") => StatusCode::SERVICE_UNAVAILABLE,
-            ("store" | "service", _) => StatusCode::INTERNAL_SERVER_ERROR,
+            ("store" | "service" | "security", _) => StatusCode::INTERNAL_SERVER_ERROR,
             (_, "exists" | "in-use" | "name-taken" | "version-taken" | "verification" | "ended") => {
                 StatusCode::CONFLICT
             }

@@ -40,6 +40,7 @@ impl FakePlatform {
             ("api_token", "api-token"),
             ("internal_token", "internal-token"),
             ("url_signing_key", "url-signing-key"),
+            ("secrets_key", "secrets-key-of-more-than-32-characters"),
             ("public_base_url", "http://ota.test"),
             ("internal_base_url", "http://internal.test"),
             ("mqtt_address", "mqtt://broker.test:1883"),

@@ -7,11 +7,15 @@
 //! | `catalog/batches`, `…/{n}`       | ids of all batches, oldest first ([`log`]) | swap, when one is made            |
 //! | `settings`                       | the settings of the service                | swap, by the operator             |
 //! | `product/{product}`              | the product, its modules and settings      | swap, by the operator             |
+//! | `product/{product}/security`     | whether it signs, and its key pair, the    | swap, by the operator             |
+//! |                                  | private half encrypted                     |                                   |
 //! | `fleet/{product}`                | how many shards the fleet has              | swap, when a shard splits         |
 //! | `fleet/{product}/{shard}`        | some dozens of device records, each with   | swap, on each report that         |
 //! |                                  | its active task                            | changes something                 |
 //! | `package/{id}`                   | the package                                | swap, by its trial                |
 //! | `package/{id}/batches`, `…/{n}`  | ids of its batches ([`log`])               | swap, when one is made            |
+//! | `package/{id}/signature`         | the signature of its digest                | set, by the first push that needs |
+//! |                                  |                                            | it                                |
 //! | `blob/{id}`                      | size and digests of an uploaded file       | once, when the upload is complete |
 //! | `blob/{id}/{n}`                  | the file's n-th chunk                      | once, while it is uploaded        |
 //! | `batch/{id}`                     | the batch, its cursors, counts and rate    | swap, by dispatch                 |
@@ -59,6 +63,11 @@ pub fn product(key: &ProductKey) -> String {
     format!("product/{key}")
 }
 
+/// A product's signing.
+pub fn security(product: &ProductKey) -> String {
+    format!("product/{product}/security")
+}
+
 /// The shape of a fleet.
 pub fn fleet(product: &ProductKey) -> String {
     format!("fleet/{product}")
@@ -77,6 +86,11 @@ pub fn package(id: PackageId) -> String {
 /// The batches of a package.
 pub fn package_batches(id: PackageId) -> String {
     format!("package/{id}/batches")
+}
+
+/// The signature of a package.
+pub fn package_signature(id: PackageId) -> String {
+    format!("package/{id}/signature")
 }
 
 /// An uploaded file.

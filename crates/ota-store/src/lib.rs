@@ -21,6 +21,7 @@ pub mod memory;
 pub mod packages;
 pub mod products;
 pub mod record;
+pub mod security;
 pub mod settings;
 pub mod shard;
 pub mod shards;

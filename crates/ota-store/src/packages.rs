@@ -160,7 +160,8 @@ pub async fn delete(kv: &impl Kv, id: PackageId, now: Timestamp) -> Result<(), S
         Some(stored) if !stored.deleted => Change::Put(StoredPackage { deleted: true, ..stored }, ()),
         _ => Change::Keep(()),
     })
-    .await
+    .await?;
+    Ok(kv.delete(&keys::package_signature(id)).await?)
 }
 
 /// Ends the deletion of a package: its name and version are free.

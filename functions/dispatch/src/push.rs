@@ -12,7 +12,7 @@ use ota_core::ids::{BatchId, DeviceRef};
 use ota_core::limits;
 use ota_core::task::TaskEvent;
 use ota_core::time::Timestamp;
-use ota_http::Problem;
+use ota_http::{Problem, signing};
 use ota_platform::{Broker, Message, Platform};
 use ota_store::{batches, devices, packages};
 
@@ -129,6 +129,9 @@ async fn publish<P: Platform>(
     let key = ota_http::variable(platform.variable("url_signing_key").await)?;
     let base = ota_http::variable(platform.variable("public_base_url").await)?;
     let broker = ota_http::variable(Broker::from_variables(platform).await)?;
+    let secret = platform.variable("secrets_key").await;
+    let signature =
+        signing::digest_signature(platform.kv(), &stored.package, secret, platform.random()).await?;
     let now = platform.now();
     if now.ms_since(granted_at) > limits::PUSH_GRANT_MS {
         platform.log(&format!("batch {}: {} pushes given up, this took too long", batch.id, chosen.len()));
@@ -136,7 +139,7 @@ async fn publish<P: Platform>(
     }
     let url = download::issue(&base, key.as_bytes(), stored.package.id, now);
     let tags = batch.tag_pairs();
-    let notice = UpgradeNotice::of(&stored.package, &tags, &url);
+    let notice = UpgradeNotice::of(&stored.package, &tags, &url).signed(signature.as_deref());
     let messages: Vec<Message> = chosen
         .iter()
         .enumerate()

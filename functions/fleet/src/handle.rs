@@ -6,7 +6,7 @@ use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
 use ota_http::{Problem, Request, Response};
 use ota_platform::Platform;
 
-use crate::{devices, products, settings, statistics};
+use crate::{devices, products, security, settings, statistics};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -42,6 +42,12 @@ where
         }
         (&Method::DELETE, ["v1", "products", key, "modules", name]) => {
             products::remove_module(platform, &product_key(key)?, &module_name(name)?).await
+        }
+        (&Method::GET, ["v1", "products", key, "security"]) => {
+            security::get(platform, &request, &product_key(key)?).await
+        }
+        (&Method::PUT, ["v1", "products", key, "security"]) => {
+            security::put(platform, &mut request, &product_key(key)?).await
         }
         (&Method::POST, ["v1", "products", key, "devices"]) => {
             devices::register(platform, &mut request, &product_key(key)?).await

@@ -3,6 +3,7 @@
 mod devices;
 mod handle;
 mod products;
+mod security;
 mod settings;
 mod statistics;
 

@@ -5,7 +5,7 @@ use ota_core::device::push::{Topics, UpgradeNotice, render_get_reply, render_pus
 use ota_core::download;
 use ota_core::ids::{BatchId, DeviceRef, ModuleName};
 use ota_core::task::{TaskEvent, TaskStatus};
-use ota_http::Problem;
+use ota_http::{Problem, signing};
 use ota_platform::{Broker, Message, Platform, PlatformError};
 use ota_store::{batches, devices, packages};
 
@@ -72,10 +72,13 @@ async fn notice<P: Platform>(
     let Some(package) = packages::get(platform.kv(), stored.batch.package_id).await? else { return Ok(None) };
     let key = ota_http::variable(platform.variable("url_signing_key").await)?;
     let base = ota_http::variable(platform.variable("public_base_url").await)?;
+    let secret = platform.variable("secrets_key").await;
+    let signature =
+        signing::digest_signature(platform.kv(), &package.package, secret, platform.random()).await?;
     let now = platform.now();
     let url = download::issue(&base, key.as_bytes(), package.package.id, now);
     let tags = stored.batch.tag_pairs();
-    let notice = UpgradeNotice::of(&package.package, &tags, &url);
+    let notice = UpgradeNotice::of(&package.package, &tags, &url).signed(signature.as_deref());
     Ok(Some(match channel {
         ReplyChannel::GetReply => render_get_reply(id, Some(&notice)),
         ReplyChannel::Upgrade => render_push(&notice, now.0),

@@ -76,6 +76,8 @@ pub struct UpgradeNotice<'a> {
     pub tags: &'a [(String, String)],
     /// The package's free text, empty when there is none.
     pub udi: &'a str,
+    /// The signature of the digest by `algorithm` as it goes out, while the product signs (R40).
+    pub digest_signature: Option<&'a str>,
 }
 
 impl<'a> UpgradeNotice<'a> {
@@ -91,7 +93,14 @@ impl<'a> UpgradeNotice<'a> {
             module: &package.module,
             tags,
             udi: &package.udi,
+            digest_signature: None,
         }
+    }
+
+    /// Adds the signature of the digest; a device takes its absence for "this product does not sign" (R40).
+    #[must_use]
+    pub fn signed(self, digest_signature: Option<&'a str>) -> Self {
+        Self { digest_signature, ..self }
     }
 }
 
@@ -169,6 +178,8 @@ struct Data<'a> {
     sign_method: &'static str,
     md5: String,
     url: &'a str,
+    #[serde(rename = "digestsign", skip_serializing_if = "Option::is_none")]
+    digest_signature: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     module: Option<&'a str>,
     // Last: see the top of this file.
@@ -186,6 +197,7 @@ impl<'a> Data<'a> {
             sign_method: notice.algorithm.wire_name(),
             md5: notice.digests.hex(DigestAlgorithm::Md5),
             url: notice.url,
+            digest_signature: notice.digest_signature,
             module: (!notice.module.is_default()).then(|| notice.module.as_str()),
             ext_data: ExtData { tags: notice.tags, udi: notice.udi },
         }

@@ -24,6 +24,7 @@ fn with_notice(check: impl Fn(UpgradeNotice<'_>)) {
         module: &ModuleName::default_module(),
         tags: &[],
         udi: "",
+        digest_signature: None,
     });
 }
 
@@ -51,6 +52,7 @@ fn everything_at_once_has_its_place_and_ext_data_is_last() {
             tags: &tags,
             udi: "free text",
             algorithm: DigestAlgorithm::Md5,
+            digest_signature: Some("c2ln/+=="),
             ..notice
         };
         assert_eq!(
@@ -58,7 +60,7 @@ fn everything_at_once_has_its_place_and_ext_data_is_last() {
             format!(
                 "{{\"code\":\"1000\",\"data\":{{\"size\":432945,\"version\":\"2.0.0\",\"isDiff\":1,\"sign\":\"{MD5}\",\
                  \"signMethod\":\"Md5\",\"md5\":\"{MD5}\",\"url\":\"http://ota.example/d/k?e=1&s=a/b\",\
-                 \"module\":\"MCU\",\"extData\":{{\"key1\":\"v\\\"1/&中\",\"k.2\":\"\",\"_package_udi\":\"free text\"}}}},\
+                 \"digestsign\":\"c2ln/+==\",\"module\":\"MCU\",\"extData\":{{\"key1\":\"v\\\"1/&中\",\"k.2\":\"\",\"_package_udi\":\"free text\"}}}},\
                  \"id\":1,\"message\":\"success\"}}"
             )
         );
@@ -94,7 +96,8 @@ fn r98_no_tag_shadows_a_member_of_the_notice() {
 fn every_member_of_a_notice_is_a_reserved_tag_key() {
     with_notice(|notice| {
         let (module, tags) = (ModuleName::new("MCU").unwrap(), tags(&[("k", "v")]));
-        let full = UpgradeNotice { is_delta: true, module: &module, tags: &tags, ..notice };
+        let full =
+            UpgradeNotice { is_delta: true, module: &module, tags: &tags, ..notice }.signed(Some("c2ln"));
         let value: serde_json::Value = serde_json::from_str(&render_push(&full, 1)).unwrap();
         let members = |value: &serde_json::Value| {
             value.as_object().unwrap().keys().cloned().collect::<alloc::vec::Vec<_>>()
@@ -117,6 +120,19 @@ fn r100_md5_is_always_there_besides_the_sign() {
             let text = render_push(&UpgradeNotice { algorithm, ..notice }, 1);
             assert!(text.contains(&format!(r#""sign":"{sign}""#)), "{text}");
             assert!(text.contains(&format!(r#""md5":"{MD5}""#)), "{text}");
+        }
+    });
+}
+
+#[test]
+fn r40_the_signature_of_the_digest_is_there_only_if_the_product_signs() {
+    with_notice(|notice| {
+        for (signature, member) in [(Some("c2ln"), true), (None, false)] {
+            let notice = notice.signed(signature);
+            for text in [render_push(&notice, 1), render_get_reply(&MessageId::Number(1), Some(&notice))] {
+                assert_eq!(text.contains(r#","digestsign":"c2ln"}"#), member, "{text}");
+                assert_eq!(text.contains("digestsign"), member, "{text}");
+            }
         }
     });
 }

@@ -12,6 +12,7 @@ mod event_v1;
 mod lane_v1;
 mod package_v1;
 mod product_v1;
+mod security_v1;
 mod settings_v1;
 mod task_v1;
 
