@@ -1,5 +1,6 @@
 //! A batch: one package for many devices.
 
+mod download;
 mod rate;
 mod rules;
 mod target;
@@ -8,6 +9,7 @@ mod transition;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::download::{DownloadError, DownloadProtocol};
 pub use self::rate::RateWindow;
 pub use self::rules::{BatchError, BatchFields, NewBatch, TargetFields, check_verification};
 pub use self::target::{Admission, admit};
@@ -89,6 +91,8 @@ pub struct Batch {
     pub module: ModuleName,
     /// Whole or difference.
     pub package_kind: PackageKind,
+    /// How its devices download.
+    pub download: DownloadProtocol,
     /// The versions that are upgraded; empty is any (R54).
     pub source_versions: Vec<Version>,
     /// What its tasks do when things go wrong.

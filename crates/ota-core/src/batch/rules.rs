@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Tag, TargetSelection};
+use super::{DownloadProtocol, Tag, TargetSelection};
 use crate::device::push::is_reserved_tag_key;
 use crate::error::{Coded, Faults, ValueError, check_len};
 use crate::ids::{DeviceName, Version};
@@ -88,6 +88,8 @@ impl core::error::Error for BatchError {}
 pub struct BatchFields<'a> {
     /// `target`.
     pub target: TargetFields<'a>,
+    /// `download_protocol`; absent is HTTPS.
+    pub download_protocol: Option<&'a str>,
     /// `source_versions`.
     pub source_versions: Vec<&'a str>,
     /// `push_per_minute_max`; absent is 1,000.
@@ -116,6 +118,8 @@ pub struct TargetFields<'a> {
 pub struct NewBatch {
     /// Which devices.
     pub target: TargetSelection,
+    /// How devices download.
+    pub download: DownloadProtocol,
     /// The versions that are upgraded; empty is any.
     pub source_versions: Vec<Version>,
     /// Pushes per minute.
@@ -151,6 +155,7 @@ impl NewBatch {
             faults.add("/package_id", &BatchError::PackageNotVerified { status });
         }
         let target = check_target(&fields.target, &mut faults);
+        let download = DownloadProtocol::check(fields.download_protocol, package, &mut faults);
         let source_versions = check_source_versions(fields, package, &mut faults);
         let rate = fields.push_per_minute_max.unwrap_or(limits::PUSH_PER_MINUTE_MAX);
         let (min, max) = (limits::PUSH_PER_MINUTE_MIN, limits::PUSH_PER_MINUTE_MAX);
@@ -171,6 +176,7 @@ impl NewBatch {
         match target {
             Some(target) if faults.0.is_empty() => Ok(Self {
                 target,
+                download,
                 source_versions,
                 push_per_minute_max: rate,
                 timeout_minutes: fields.timeout_minutes,

@@ -31,6 +31,7 @@ fn batch(id: u8) -> Batch {
         product_key: ProductKey::new("a1lamp").unwrap(),
         module: ModuleName::default_module(),
         package_kind: PackageKind::Full,
+        download: crate::batch::DownloadProtocol::Https,
         source_versions: vec![],
         policy: TaskPolicy {
             target_version: version("2.0"),

@@ -49,7 +49,7 @@ fn other_topics_are_unknown() {
         "/ota/device/upgrade/a1pk/lamp-1",
         "/ota/device/inform",
         "/sys/a1pk/lamp-1/thing/ota/firmware/get_reply",
-        "/sys/a1pk/lamp-1/thing/file/download",
+        "/sys/a1pk/lamp-1/thing/file/download_reply",
         "/sys/thing/ota/firmware/get",
         "/overair/presence/a1pk",
     ] {

@@ -1,5 +1,6 @@
 //! What a new package must look like (R11-R29).
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -230,19 +231,35 @@ impl NewPackage {
         actual: &Digests,
         actual_size: u64,
     ) -> Result<(), Faults> {
+        self.check_file_at("", digest, size, actual, actual_size)
+    }
+
+    /// Checks one file of several as [`Self::check_file`] does; what the request says of it stands at `at`.
+    ///
+    /// # Errors
+    /// The faults, with JSON pointers into the request.
+    pub fn check_file_at(
+        &self,
+        at: &str,
+        digest: Option<&str>,
+        size: Option<u64>,
+        actual: &Digests,
+        actual_size: u64,
+    ) -> Result<(), Faults> {
         let mut faults = Faults::new();
+        let place = |field: &str| format!("{at}/{field}");
         if actual_size == 0 {
-            faults.add("/upload_id", &PackageError::EmptyFile);
+            faults.add(&place("upload_id"), &PackageError::EmptyFile);
         }
         if actual_size > limits::PACKAGE_BYTES_MAX {
-            faults.add("/upload_id", &PackageError::FileTooLarge);
+            faults.add(&place("upload_id"), &PackageError::FileTooLarge);
         }
         if size.is_some_and(|size| size != actual_size) {
-            faults.add("/size", &PackageError::SizeMismatch { actual: actual_size });
+            faults.add(&place("size"), &PackageError::SizeMismatch { actual: actual_size });
         }
         let actual = actual.hex(self.algorithm);
         if digest.is_some_and(|digest| !digest.eq_ignore_ascii_case(&actual)) {
-            faults.add("/digest", &PackageError::DigestMismatch { actual });
+            faults.add(&place("digest"), &PackageError::DigestMismatch { actual });
         }
         faults.into_result()
     }
