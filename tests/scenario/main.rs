@@ -1,5 +1,6 @@
 //! Product stories, one file each: the real handlers over memory, with a clock moved by hand.
 
+mod blocks;
 mod cancel;
 mod conflicts;
 mod crash;
@@ -20,6 +21,7 @@ mod rate;
 mod requests;
 mod retries;
 mod rivals;
+mod several_files;
 mod targets;
 mod timeouts;
 mod tokens;

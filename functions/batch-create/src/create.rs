@@ -44,6 +44,7 @@ fn read<'a>(fields: &mut Fields<'a>, faults: &mut Faults) -> (Option<&'a str>, B
     });
     let batch = BatchFields {
         target: target.unwrap_or_default(),
+        download_protocol: fields.text("download_protocol", faults),
         source_versions: fields.texts("source_versions", faults).unwrap_or_default(),
         push_per_minute_max: fields.number("push_per_minute_max", faults),
         timeout_minutes: fields.number("timeout_minutes", faults),
@@ -105,6 +106,7 @@ fn batch(package: &Package, id: BatchId, new: NewBatch, now: Timestamp) -> Batch
         product_key: package.product_key.clone(),
         module: package.module.clone(),
         package_kind: package.kind.clone(),
+        download: new.download,
         source_versions: new.source_versions,
         policy: TaskPolicy {
             target_version: package.target_version.clone(),

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use ota_core::batch::{
-    Batch, BatchEvent, BatchKind, BatchStatus, TargetSelection, TaskCounts, check_verification,
+    Batch, BatchEvent, BatchKind, BatchStatus, DownloadProtocol, TargetSelection, TaskCounts,
+    check_verification,
 };
+use ota_core::error::Faults;
 use ota_core::ids::{BatchId, DeviceName, PackageId};
 use ota_core::limits;
 use ota_core::package::{Package, PackageError, VerificationEvent, VerificationStatus};
@@ -71,12 +73,22 @@ where
 {
     request.only_query(&[])?;
     let document = request.json().await?;
-    let ((devices, timeout), reading) = document.read(|fields, faults| {
-        (fields.texts("devices", faults), fields.number::<u16>("timeout_minutes", faults))
+    let ((devices, timeout, download), reading) = document.read(|fields, faults| {
+        let devices = fields.texts("devices", faults);
+        let timeout = fields.number::<u16>("timeout_minutes", faults);
+        (devices, timeout, fields.text("download_protocol", faults))
     });
-    let devices = json::join(reading, check_verification(&devices.unwrap_or_default(), timeout))?;
     let (kv, now) = (platform.kv(), platform.now());
-    let stored = packages::get(kv, id).await?.ok_or_else(|| Problem::not_found("package"))?;
+    let stored = packages::get(kv, id).await?;
+    let mut rules = Faults::new();
+    let package = stored.as_ref().map(|stored| &stored.package);
+    let download = DownloadProtocol::check(download, package, &mut rules);
+    let devices = check_verification(&devices.unwrap_or_default(), timeout).unwrap_or_else(|faults| {
+        rules.0.extend(faults.0);
+        Vec::new()
+    });
+    json::join(reading, rules.into_result())?;
+    let stored = stored.ok_or_else(|| Problem::not_found("package"))?;
     // The same key may try another package, so the package is part of what identifies the request.
     let said = [id.0.as_slice(), document.bytes()].concat();
     let identity = idempotency::identify(&request.headers, "verification", &said, platform.random())?;
@@ -88,7 +100,8 @@ where
         return answer(platform, StatusCode::CREATED, &stored.package).await;
     }
     let package = repaired(platform, stored.package, batch_id, now).await?;
-    let new = StoredBatch::new(batch(&package, batch_id, devices, timeout, now), identity.fingerprint);
+    let new =
+        StoredBatch::new(batch(&package, batch_id, devices, download, timeout, now), identity.fingerprint);
     targets::check(kv, &new.batch, "/devices", now).await?.map_err(Problem::from)?;
 
     if !work::add_batch(kv, batch_id, now).await? {
@@ -116,6 +129,7 @@ fn batch(
     package: &Package,
     id: BatchId,
     devices: Vec<DeviceName>,
+    download: DownloadProtocol,
     timeout_minutes: Option<u16>,
     now: Timestamp,
 ) -> Batch {
@@ -127,6 +141,7 @@ fn batch(
         product_key: package.product_key.clone(),
         module: package.module.clone(),
         package_kind: package.kind.clone(),
+        download,
         source_versions: Vec::new(),
         policy: TaskPolicy {
             target_version: package.target_version.clone(),

@@ -1,7 +1,9 @@
 //! A batch with its bookkeeping, and a page of its history.
 
 use minicbor::{Decode, Encode};
-use ota_core::batch::{Batch, BatchKind, BatchStatus, Cancel, RateWindow, Tag, TargetSelection, TaskCounts};
+use ota_core::batch::{
+    Batch, BatchKind, BatchStatus, Cancel, DownloadProtocol, RateWindow, Tag, TargetSelection, TaskCounts,
+};
 use ota_core::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
 use ota_core::package::PackageKind;
 use ota_core::task::{Task, TaskPolicy};
@@ -63,6 +65,9 @@ struct BatchRecord<'a> {
     grants: Vec<(u64, u32)>,
     #[cbor(n(23), with = "minicbor::bytes")]
     fingerprint: [u8; 16],
+    /// Absent for HTTPS.
+    #[b(40)]
+    download: Option<&'a str>,
 }
 
 #[derive(Encode, Decode)]
@@ -173,6 +178,7 @@ impl Record for StoredBatch {
             counted_at: self.counted_at.0,
             grants: self.rate.grants.clone(),
             fingerprint: self.fingerprint,
+            download: (batch.download != DownloadProtocol::Https).then(|| batch.download.as_str()),
         };
         write_body(&record, out);
     }
@@ -198,6 +204,10 @@ impl Record for StoredBatch {
             product_key: ProductKey::new(record.product_key)?,
             module: ModuleName::new(record.module)?,
             package_kind,
+            download: match record.download {
+                None => DownloadProtocol::Https,
+                Some(text) => state(DownloadProtocol::parse(text), text)?,
+            },
             source_versions: record
                 .source_versions
                 .into_iter()
