@@ -73,7 +73,8 @@ fn r31_a_device_is_told_of_all_files_and_downloads_each() {
         assert_eq!(part.body, bytes_of(n)[2..6]);
     }
     assert_eq!(lamp.ask()["data"]["files"].as_array().map(Vec::len), Some(3));
-    lamp.upgrade();
+    lamp.progress(100, "");
+    lamp.restart("2.3");
     world.run(seconds(10));
     assert_eq!(batch.outcome(), ["lamp-1 succeeded"]);
 }
@@ -239,7 +240,7 @@ fn r31_the_uploads_of_a_package_are_kept_and_those_of_a_deleted_one_are_collecte
     invariant_bytes_belong_to_packages(&world);
     let _gone = package.delete().expect(204);
     world.run(minutes(1));
-    assert_eq!(blob_keys(&world), 0);
+    assert_eq!(blob_keys(&world), 0, "their hour is over");
     invariant_nothing_is_left_to_do(&world);
 }
 
@@ -260,7 +261,8 @@ fn r31_whenever_the_making_breaks_off_it_can_be_made_again_and_no_file_is_lost()
         die_at(&world, at);
         let _cut = world.send_once(&call);
         world.kv().clear_faults();
-        let package = world.find_package(&world.send_once(&call).expect(201).text_of("package_id"));
+        world.be_patient();
+        let package = world.find_package(&world.send(&call).expect(201).text_of("package_id"));
         world.advance(hours(2));
         world.run(minutes(1));
         invariant_bytes_belong_to_packages(&world);
@@ -281,8 +283,10 @@ fn r31_whenever_the_deletion_breaks_off_all_bytes_go_in_the_end() {
         die_at(&world, at);
         let _cut = world.send_once(&Call::delete(format!("/v1/packages/{}", package.id)));
         world.kv().clear_faults();
+        world.be_patient();
         let again = package.delete().status;
         assert!(matches!(again, 204 | 404), "{again}, cut at {at}");
+        world.advance(hours(2));
         world.run(minutes(1));
         assert_eq!(blob_keys(&world), 0, "cut at {at}");
         invariant_nothing_is_left_to_do(&world);
