@@ -51,7 +51,7 @@ pub(crate) fn check(new: &NewPackage, told: &FilesFields<'_>, found: &[Option<Bl
     let mut faults = Faults::new();
     for ((at, file), blob) in told.each().iter().zip(found) {
         let Some(blob) = blob else { continue };
-        if let Err(wrong) = new.check_file_at(at, file.digest, file.size, &blob.digests, blob.size) {
+        if let Err(wrong) = new.check_file(at, file.digest, file.size, &blob.digests, blob.size) {
             faults.0.extend(wrong.0);
         }
     }

@@ -158,8 +158,8 @@ where
         identity.same_as(existing.fingerprint)?;
         if !packages::is_listed(kv, existing.package.id).await? {
             // The first request died between record and catalogue.
-            for blob in existing.blobs() {
-                files::find_blob(platform, "", Some(&blob.to_string())).await??;
+            for (at, blob) in existing.blobs().enumerate() {
+                files::find_blob(platform, &place(&existing, at), Some(&blob.to_string())).await??;
             }
             make(platform, &existing).await?;
         }
@@ -204,15 +204,18 @@ where
     Ok(respond::json(StatusCode::CREATED, &PackageJson::from(&stored.package)))
 }
 
+/// Returns where the request for a package tells of the file at this place.
+fn place(stored: &StoredPackage, at: usize) -> String {
+    if stored.package.files.is_empty() { String::new() } else { format!("/files/{at}") }
+}
+
 /// Makes a package of its uploads, which are taken for it first: from then on no other package gets the bytes, and the
 /// clock asks for the package before it collects them.
 async fn make<P: Platform>(platform: &P, stored: &StoredPackage) -> Result<(), Problem> {
     let (kv, now) = (platform.kv(), platform.now());
     let uploads: Vec<UploadId> = stored.blobs().collect();
     if let Err(at) = work::take_uploads(kv, &uploads, stored.package.id, now).await? {
-        let several = !stored.package.files.is_empty();
-        let at = if several { format!("/files/{at}") } else { String::new() };
-        return Err(files::upload_unknown(&at).into());
+        return Err(files::upload_unknown(&place(stored, at)).into());
     }
     let refused = match packages::create(kv, stored, now).await {
         Ok(Ok(())) => return Ok(()),

@@ -177,6 +177,7 @@ struct Reply<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, for as long as it is rendered")]
 enum ReplyData<'a> {
     Nothing {},
     Notice(Data<'a>),

@@ -217,28 +217,15 @@ impl NewPackage {
         }
     }
 
-    /// Checks what the operator says of the file against the file that arrived (R12, R15, R25).
+    /// Checks what the operator says of a file against the file that arrived (R12, R15, R25).
     ///
-    /// `digest` is the expected digest by the package's algorithm, in hexadecimal of either case; `size` the expected
-    /// bytes. Absent means "take the file's".
+    /// `at` is the JSON pointer of where it is said: empty for the one file of a package. `digest` is the expected digest
+    /// by the package's algorithm, in hexadecimal of either case; `size` the expected bytes. Absent means "take the
+    /// file's".
     ///
     /// # Errors
     /// The faults, with JSON pointers into the request.
     pub fn check_file(
-        &self,
-        digest: Option<&str>,
-        size: Option<u64>,
-        actual: &Digests,
-        actual_size: u64,
-    ) -> Result<(), Faults> {
-        self.check_file_at("", digest, size, actual, actual_size)
-    }
-
-    /// Checks one file of several as [`Self::check_file`] does; what the request says of it stands at `at`.
-    ///
-    /// # Errors
-    /// The faults, with JSON pointers into the request.
-    pub fn check_file_at(
         &self,
         at: &str,
         digest: Option<&str>,
@@ -394,9 +381,9 @@ mod tests {
     fn r25_a_digest_or_size_that_is_given_must_be_the_files() {
         let package = NewPackage::check(&fields()).unwrap();
         let file = Digests { md5: [1; 16], sha256: [0xab; 32] };
-        assert_eq!(package.check_file(None, None, &file, 5), Ok(()));
-        assert_eq!(package.check_file(Some(&"AB".repeat(32)), Some(5), &file, 5), Ok(()));
-        let faults = package.check_file(Some("00"), Some(6), &file, 5).unwrap_err();
+        assert_eq!(package.check_file("", None, None, &file, 5), Ok(()));
+        assert_eq!(package.check_file("", Some(&"AB".repeat(32)), Some(5), &file, 5), Ok(()));
+        let faults = package.check_file("", Some("00"), Some(6), &file, 5).unwrap_err();
         let codes: Vec<_> = faults.0.iter().map(|f| f.code).collect();
         assert_eq!(codes, ["package.size-mismatch", "package.digest-mismatch"]);
     }
@@ -406,7 +393,7 @@ mod tests {
         let package = NewPackage::check(&fields()).unwrap();
         let file = Digests { md5: [1; 16], sha256: [2; 32] };
         for (size, good) in [(0, false), (1, true), (1_048_576_000, true), (1_048_576_001, false)] {
-            assert_eq!(package.check_file(None, None, &file, size).is_ok(), good, "{size}");
+            assert_eq!(package.check_file("", None, None, &file, size).is_ok(), good, "{size}");
         }
     }
 
