@@ -25,7 +25,7 @@ fn told() -> (World, Batch, Device, u64) {
     let target = json!({"selection": "specific", "devices": ["lamp-1"]});
     let batch = world.batch(&package, json!({"download_protocol": "mqtt", "target": target}));
     let lamp = world.device("lamp-1");
-    let stream = lamp.told()[0].message["data"]["streamId"].as_u64().unwrap();
+    let stream = lamp.told()[0].message["data"]["streamId"].as_u64().expect("it is told of a stream");
     (world, batch, lamp, stream)
 }
 
@@ -151,7 +151,7 @@ fn r165_a_stream_ends_with_its_task() {
 
 /// The number that the stream of a batch would have.
 fn stream_of(batch: &Batch) -> u64 {
-    u64::from_str_radix(&batch.id[..8], 16).unwrap() & 0x7fff_ffff
+    u64::from_str_radix(&batch.id[..8], 16).expect("an id is hexadecimal") & 0x7fff_ffff
 }
 
 #[test]
