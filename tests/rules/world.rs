@@ -38,6 +38,7 @@ pub(crate) fn batch(id: u8) -> Batch {
         product_key: ProductKey::new("a1lamp").expect("a product key"),
         module: ModuleName::default_module(),
         package_kind: PackageKind::Full,
+        download: ota_core::batch::DownloadProtocol::Https,
         source_versions: Vec::new(),
         policy: policy(None, None),
         push_per_minute_max: limits::PUSH_PER_MINUTE_MIN,

@@ -1,5 +1,6 @@
 //! Product stories, one file each: the real handlers over memory, with a clock moved by hand.
 
+mod blocks;
 mod cancel;
 mod conflicts;
 mod crash;
@@ -23,6 +24,7 @@ mod rivals;
 mod secrecy;
 mod security;
 mod settings;
+mod several_files;
 mod targets;
 mod timeouts;
 mod tokens;

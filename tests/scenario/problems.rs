@@ -209,7 +209,7 @@ fn a_path_or_method_without_a_route_is_told_so() {
         ("GET", "/internal/dispatch/tick"),
         ("POST", "/internal/dispatch/all"),
         ("POST", "/d/x"),
-        ("GET", "/d/x/y"),
+        ("GET", "/d/x/y/z"),
     ] {
         assert_eq!(world.send(&Call::new(method, uri)).problem(), "404 request.no-route", "{method} {uri}");
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::{Call, World};
+use crate::{Block, Call, World};
 
 /// A device of the story.
 #[derive(Clone)]
@@ -91,6 +91,12 @@ impl Device {
         answer.status
     }
 
+    /// Sends bytes that are no well-formed JSON, perhaps, on a topic, and returns the status they were answered with.
+    pub fn say_bytes(&self, topic: &str, payload: &[u8]) -> u16 {
+        let uri = format!("/internal/device-messages?topic={topic}");
+        self.world.send_once(&Call::new("POST", uri).bytes(payload)).status
+    }
+
     /// Says once more what it said last.
     pub fn repeat(&self) {
         let last = self.state.last.borrow().clone();
@@ -157,6 +163,32 @@ impl Device {
         let published = self.world.0.published.borrow();
         let reply = published[before..].iter().find(|push| push.topic == format!("{topic}_reply"));
         reply.expect("who asks is answered").payload.clone()
+    }
+
+    /// Asks for bytes of a stream's file, in the words of the C SDK with their superfluous comma, and returns the answer.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[track_caller]
+    pub fn ask_block(&self, stream: u64, file: u64, size: i64, offset: u64) -> Block {
+        let payload = format!(
+            r#"{{"id":"5","version":"1.0","params":{{"fileToken":"default","fileInfo":{{"streamId":{stream},"fileId":{file},}},"fileBlock":{{"size":{size},"offset":{offset}}}}}}}"#
+        );
+        self.ask_block_in_words(payload.as_bytes())
+    }
+
+    /// Asks for a block in words of its own, and returns the answer.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[track_caller]
+    pub fn ask_block_in_words(&self, payload: &[u8]) -> Block {
+        let before = self.world.0.published.borrow().len();
+        let topic = format!("/sys/{}/{}/thing/file/download", self.world.product_key(), self.name());
+        assert_eq!(self.say_bytes(&topic, payload), 204);
+        let published = self.world.0.published.borrow();
+        let reply = published[before..].iter().find(|push| push.topic == format!("{topic}_reply"));
+        Block::parse(&reply.expect("who asks is answered").bytes)
     }
 
     /// Makes the upgrade it was told of: downloads, restarts into the new version.

@@ -21,6 +21,7 @@
 //! - Whatever a story needs that has no word here goes through [`World::send`] as the request it is.
 
 mod answer;
+mod block;
 mod call;
 mod device;
 pub mod host;
@@ -32,6 +33,7 @@ mod world;
 pub use serde_json::{Value, json};
 
 pub use self::answer::Answer;
+pub use self::block::Block;
 pub use self::call::Call;
 pub use self::device::{Device, Upgrade};
 pub use self::invariants::{

@@ -45,8 +45,10 @@ pub struct Push {
     pub at_ms: u64,
     /// The topic.
     pub topic: String,
-    /// The payload.
+    /// The payload; `null` when it is a block of a file.
     pub payload: Value,
+    /// The payload's bytes.
+    pub bytes: Vec<u8>,
     /// Whether the device was there to hear it.
     pub heard: bool,
 }
@@ -308,8 +310,13 @@ impl World {
             let heard = devices.values().any(|device| {
                 device.is_online() && message.topic.split('/').any(|level| level == device.name)
             });
-            let payload = serde_json::from_slice(&message.payload).expect("devices are sent JSON");
-            let push = Push { at_ms: self.now_ms(), topic: message.topic, payload, heard };
+            let payload = if message.topic.ends_with("/thing/file/download_reply") {
+                Value::Null
+            } else {
+                serde_json::from_slice(&message.payload).expect("devices are sent JSON, but for blocks")
+            };
+            let (at_ms, bytes) = (self.now_ms(), message.payload);
+            let push = Push { at_ms, topic: message.topic, payload, bytes, heard };
             self.0.published.borrow_mut().push(push);
         }
     }

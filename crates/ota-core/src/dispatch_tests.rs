@@ -27,6 +27,7 @@ fn batch() -> Batch {
         product_key: ProductKey::new("a1lamp").unwrap(),
         module: ModuleName::default_module(),
         package_kind: PackageKind::Full,
+        download: crate::batch::DownloadProtocol::Https,
         source_versions: vec![],
         policy: TaskPolicy { timeout_minutes: Some(10), ..TaskPolicy::new(version("2.0")) },
         push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,

@@ -40,6 +40,13 @@ pub const LEGACY_PACKAGE_SUFFIXES: [&str; 4] = ["bin", "tar", "gz", "zip"];
 pub const UDI_LEN_MAX: usize = 4_096;
 /// How long an upload waits for its package before it is collected: 60 minutes (API, R30).
 pub const UPLOAD_LIFE_MINUTES: u16 = 60;
+/// Files of a package of several, at least: a package of one file has no list, because device SDKs read a list of one
+/// wrongly.
+pub const PACKAGE_FILES_MIN: usize = 2;
+/// Files of a package, at most (cloud API, later, R31).
+pub const PACKAGE_FILES_MAX: usize = 20;
+/// Characters of a file's name within its package (cloud API, later, R31).
+pub const PACKAGE_FILE_NAME_LEN_MAX: usize = 32;
 /// Characters of an uploaded file's name. Ours: what common file systems allow.
 pub const FILE_NAME_LEN_MAX: usize = 255;
 
@@ -142,6 +149,13 @@ pub const SIGNING_KEY_BITS: usize = 2_048;
 pub const SECRETS_KEY_LEN_MIN: usize = 32;
 /// Characters of the secret that key pairs are sealed under. Ours: no more than that is worth reading.
 pub const SECRETS_KEY_LEN_MAX: usize = 1_024;
+/// Bytes of a file that is downloaded over MQTT: 16 MB (cloud API, later, R165).
+pub const MQTT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of one block of such a file. Ours: with its JSON it stays far below the 256 KB of an MQTT message (vendor's
+/// limits page), and shipped devices ask for 5 to 10 KiB.
+pub const BLOCK_BYTES_MAX: u64 = 128 * 1024;
+/// Characters of a `fileToken` that is echoed (device SDK's buffer: 128 bytes).
+pub const FILE_TOKEN_LEN_MAX: usize = 127;
 
 /// How long after connecting a device may stay silent before it is pushed to. A device that has just rebooted into
 /// the new image needs the time to say so, or it would be told to upgrade again (the documents leave the wait open).

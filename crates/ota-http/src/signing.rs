@@ -53,14 +53,14 @@ pub async fn digest_signature<E: Display>(
     let product = &package.product_key;
     let stored = security::get(kv, product).await?.filter(|stored| stored.enabled);
     let Some(key_pair) = stored.map(|stored| stored.key_pair) else { return Ok(None) };
-    let (key_id, digest) = (key_pair.id(), package.digests.bytes(package.algorithm));
-    if let Some(kept) = security::signature(kv, package.id, &key_id, digest).await? {
+    let (key_id, digest) = (key_pair.id(), package.signed_digest());
+    if let Some(kept) = security::signature(kv, package.id, &key_id, &digest).await? {
         return Ok(Some(render_signature(&kept)));
     }
     let open = open(&key_pair, &secrets_key(secret)?, product)?;
-    let signature = open.sign(digest, random).map_err(|error| failed(error, product))?;
+    let signature = open.sign(&digest, random).map_err(|error| failed(error, product))?;
     let rendered = render_signature(&signature);
-    let kept = StoredSignature { key_id, digest: digest.to_vec(), signature };
+    let kept = StoredSignature { key_id, digest, signature };
     security::keep_signature(kv, package.id, &kept).await?;
     Ok(Some(rendered))
 }

@@ -24,6 +24,7 @@ pub struct BatchJson {
     pub module: String,
     pub target_version: String,
     pub target: TargetJson,
+    pub download_protocol: &'static str,
     pub source_versions: Vec<String>,
     pub push_per_minute_max: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,6 +171,7 @@ impl BatchJson {
             module: batch.module.to_string(),
             target_version: batch.policy.target_version.to_string(),
             target: TargetJson::new(stored),
+            download_protocol: batch.download.as_str(),
             source_versions: batch.source_versions.iter().map(ToString::to_string).collect(),
             push_per_minute_max: batch.push_per_minute_max,
             timeout_minutes: batch.policy.timeout_minutes,

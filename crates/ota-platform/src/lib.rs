@@ -5,6 +5,7 @@
 
 #[cfg(feature = "fake")]
 pub mod fake;
+pub mod notice;
 pub mod nudge;
 #[cfg(all(feature = "spin", target_arch = "wasm32"))]
 pub mod spin;

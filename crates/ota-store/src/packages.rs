@@ -1,5 +1,6 @@
 //! Packages: one record each, and a catalogue that keeps names and versions unique.
 
+use ota_core::digest::Digests;
 use ota_core::ids::{BatchId, PackageId, UploadId};
 use ota_core::package::{Package, PackageError, VerificationEvent, VerificationStatus};
 use ota_core::time::Timestamp;
@@ -14,12 +15,53 @@ use crate::transact::{Change, StoreError, load, update};
 pub struct StoredPackage {
     /// The package.
     pub package: Package,
-    /// Its bytes.
+    /// Its bytes; of several files, those of the first.
     pub blob: UploadId,
+    /// The bytes of the further files, if it has several (R31).
+    pub more_blobs: Vec<UploadId>,
     /// What the request said, so that the same idempotency key with other words is noticed.
     pub fingerprint: [u8; 16],
     /// Whether it was deleted. The record stays, because batches tell of it.
     pub deleted: bool,
+}
+
+/// One file of a package as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredFile<'a> {
+    /// Its bytes.
+    pub blob: UploadId,
+    /// How many there are.
+    pub size: u64,
+    /// Their digests.
+    pub digests: &'a Digests,
+}
+
+impl StoredPackage {
+    /// Returns where the bytes of each file are, in the order of the files' numbers.
+    pub fn blobs(&self) -> impl Iterator<Item = UploadId> {
+        std::iter::once(self.blob).chain(self.more_blobs.iter().copied())
+    }
+
+    /// Returns its files, in the order of their numbers: one, or several.
+    pub fn files(&self) -> Vec<StoredFile<'_>> {
+        let package = &self.package;
+        if package.files.is_empty() {
+            return vec![StoredFile { blob: self.blob, size: package.size, digests: &package.digests }];
+        }
+        let files = package.files.iter().zip(self.blobs());
+        files.map(|(file, blob)| StoredFile { blob, size: file.size, digests: &file.digests }).collect()
+    }
+
+    /// Returns what a download URL means: of a package of one file that one, which has no number, and of a package of
+    /// several the one with this number, from 1 on.
+    pub fn file(&self, number: Option<u8>) -> Option<StoredFile<'_>> {
+        let at = match (number, self.package.files.is_empty()) {
+            (None, true) => 0,
+            (Some(number), false) => usize::from(number).checked_sub(1)?,
+            (Some(_), true) | (None, false) => return None,
+        };
+        self.files().get(at).copied()
+    }
 }
 
 /// What must be unique among packages.

@@ -95,39 +95,51 @@ pub async fn open_uploads(kv: &impl Kv) -> Result<OpenUploads, StoreError> {
 /// # Errors
 /// The store's.
 pub async fn add_upload(kv: &impl Kv, upload: OpenUpload, now: Timestamp) -> Result<bool, StoreError> {
+    add_uploads(kv, &[upload], now).await
+}
+
+/// Lists uploads, in place of what is listed of them; `false` if there are too many, and then lists none.
+///
+/// # Errors
+/// The store's.
+pub async fn add_uploads(kv: &impl Kv, uploads: &[OpenUpload], now: Timestamp) -> Result<bool, StoreError> {
     update(kv, keys::WORK_UPLOADS, now, |open: Option<OpenUploads>| {
         let mut open = open.unwrap_or_default();
-        open.0.retain(|listed| listed.id != upload.id);
-        if open.0.len() >= OPEN_UPLOADS_MAX {
+        open.0.retain(|listed| !uploads.iter().any(|upload| upload.id == listed.id));
+        if open.0.len() + uploads.len() > OPEN_UPLOADS_MAX {
             return Change::Keep(false);
         }
-        open.0.push(upload);
+        open.0.extend_from_slice(uploads);
         Change::Put(open, true)
     })
     .await
 }
 
-/// Takes a listed upload for a package; returns whether nobody else has it. The same package may take it again, so that a
-/// request whose first try died can be made again.
+/// Takes listed uploads for a package, all or none; returns the place of the first that somebody else has or that is not
+/// listed. The same package may take them again, so that a request whose first try died can be made again.
 ///
 /// # Errors
 /// The store's.
-pub async fn take_upload(
+pub async fn take_uploads(
     kv: &impl Kv,
-    id: UploadId,
+    ids: &[UploadId],
     package: PackageId,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Result<(), usize>, StoreError> {
     update(kv, keys::WORK_UPLOADS, now, |open: Option<OpenUploads>| {
-        let Some(mut open) = open else { return Change::Keep(false) };
-        match open.0.iter_mut().find(|upload| upload.id == id) {
-            Some(upload) if upload.taken_by.is_none() => {
-                upload.taken_by = Some(package);
-                Change::Put(open, true)
+        let mut open = open.unwrap_or_default();
+        let mut changed = false;
+        for (at, id) in ids.iter().enumerate() {
+            match open.0.iter_mut().find(|upload| upload.id == *id) {
+                Some(upload) if upload.taken_by.is_none() => {
+                    upload.taken_by = Some(package);
+                    changed = true;
+                }
+                Some(upload) if upload.taken_by == Some(package) => {}
+                Some(_) | None => return Change::Keep(Err(at)),
             }
-            Some(upload) => Change::Keep(upload.taken_by == Some(package)),
-            None => Change::Keep(false),
         }
+        if changed { Change::Put(open, Ok(())) } else { Change::Keep(Ok(())) }
     })
     .await
 }
@@ -137,9 +149,17 @@ pub async fn take_upload(
 /// # Errors
 /// The store's.
 pub async fn remove_upload(kv: &impl Kv, id: UploadId, now: Timestamp) -> Result<bool, StoreError> {
+    remove_uploads(kv, &[id], now).await
+}
+
+/// Takes uploads off the list; returns whether any was listed.
+///
+/// # Errors
+/// The store's.
+pub async fn remove_uploads(kv: &impl Kv, ids: &[UploadId], now: Timestamp) -> Result<bool, StoreError> {
     update(kv, keys::WORK_UPLOADS, now, |open: Option<OpenUploads>| match open {
-        Some(mut open) if open.0.iter().any(|upload| upload.id == id) => {
-            open.0.retain(|upload| upload.id != id);
+        Some(mut open) if open.0.iter().any(|upload| ids.contains(&upload.id)) => {
+            open.0.retain(|upload| !ids.contains(&upload.id));
             Change::Put(open, true)
         }
         _ => Change::Keep(false),

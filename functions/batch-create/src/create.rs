@@ -67,6 +67,7 @@ fn read<'a>(fields: &mut Fields<'a>, faults: &mut Faults) -> (Names<'a>, BatchFi
         needs_confirmation: fields.flag("needs_confirmation", faults),
         multi_module: fields.flag("multi_module", faults),
         target: target.unwrap_or_default(),
+        download_protocol: fields.text("download_protocol", faults),
         source_versions: fields.texts("source_versions", faults).unwrap_or_default(),
         push_per_minute_max: fields.number("push_per_minute_max", faults),
         timeout_minutes: fields.number("timeout_minutes", faults),

@@ -5,14 +5,14 @@
 
 use ota_core::batch::Batch;
 use ota_core::device::Device;
-use ota_core::device::push::{Topics, UpgradeNotice, render_push};
+use ota_core::device::push::Topics;
 use ota_core::dispatch::push_is_due;
-use ota_core::download;
 use ota_core::ids::{BatchId, DeviceRef};
 use ota_core::limits;
 use ota_core::task::TaskEvent;
 use ota_core::time::Timestamp;
 use ota_http::{Problem, signing};
+use ota_platform::notice::Notice;
 use ota_platform::{Broker, Message, Platform};
 use ota_store::{batches, devices, packages};
 
@@ -126,26 +126,22 @@ async fn publish<P: Platform>(
         return Ok(Vec::new());
     }
     let Some(stored) = packages::get(platform.kv(), batch.package_id).await? else { return Ok(Vec::new()) };
-    let key = ota_http::variable(platform.variable("url_signing_key").await)?;
-    let base = ota_http::variable(platform.variable("public_base_url").await)?;
-    let broker = ota_http::variable(Broker::from_variables(platform).await)?;
     let secret = platform.variable("secrets_key").await;
     let signature =
         signing::digest_signature(platform.kv(), &stored.package, secret, platform.random()).await?;
+    let notice = ota_http::variable(Notice::make(platform, batch, &stored.package, signature).await)?;
+    let broker = ota_http::variable(Broker::from_variables(platform).await)?;
     let now = platform.now();
     if now.ms_since(granted_at) > limits::PUSH_GRANT_MS {
         platform.log(&format!("batch {}: {} pushes given up, this took too long", batch.id, chosen.len()));
         return Ok(Vec::new());
     }
-    let url = download::issue(&base, key.as_bytes(), stored.package.id, now);
-    let tags = batch.tag_pairs();
-    let notice = UpgradeNotice::of(&stored.package, &tags, &url).signed(signature.as_deref());
     let messages: Vec<Message> = chosen
         .iter()
         .enumerate()
         .map(|(index, device)| Message {
             topic: Topics::upgrade(&batches::device_ref(batch, &device.name)),
-            payload: render_push(&notice, now.0 + index as u64).into_bytes(),
+            payload: notice.push(now.0 + index as u64).into_bytes(),
         })
         .collect();
     let taken = match platform.publish(&broker, &messages).await {

@@ -1,4 +1,4 @@
-//! `GET /d/{package_id}?e=…&s=…`
+//! `GET /d/{package_id}?e=…&s=…`, and `GET /d/{package_id}/{n}?e=…&s=…` for a package of several files
 
 use bytes::Bytes;
 use futures::SinkExt;
@@ -33,20 +33,24 @@ where
 {
     let request = Request::new(request)?;
     let path = request.path();
-    let (&[_, id], true) = (path.as_slice(), matches!(request.method, Method::GET | Method::HEAD)) else {
-        return Err(Problem::no_route());
+    let (id, file) = match (&request.method, path.as_slice()) {
+        (&Method::GET | &Method::HEAD, [_, id]) => (*id, None),
+        (&Method::GET | &Method::HEAD, [_, id, file]) => (*id, Some(*file)),
+        _ => return Err(Problem::no_route()),
     };
     let key = ota_http::variable(platform.variable("url_signing_key").await)?;
     let unsigned = || Problem::new("download.signature", "this URL was not issued by the service");
     let id: PackageId = id.parse().map_err(|_| unsigned())?;
+    let number = file.map(|text| download::parse_file(text).ok_or_else(unsigned)).transpose()?;
     let (e, s) = request.query("e").zip(request.query("s")).ok_or_else(unsigned)?;
-    download::check(key.as_bytes(), id, e, s, platform.now()).map_err(|error| match error {
+    download::check(key.as_bytes(), id, number, e, s, platform.now()).map_err(|error| match error {
         UrlError::Signature => unsigned(),
         UrlError::Expired => Problem::new("download.expired", "this URL has expired; ask for a new one"),
     })?;
     let stored = packages::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("package"))?;
-    let size = stored.package.size;
-    let etag = format!("\"{}\"", stored.package.digests.hex(DigestAlgorithm::Sha256));
+    let file = stored.file(number).ok_or_else(|| Problem::not_found("file"))?;
+    let size = file.size;
+    let etag = format!("\"{}\"", file.digests.hex(DigestAlgorithm::Sha256));
 
     let mut response = respond::empty(StatusCode::OK);
     let headers = response.headers_mut();
@@ -87,7 +91,7 @@ where
     };
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
     if request.method == Method::GET {
-        *response.body_mut() = stream(platform, stored.blob, from, to);
+        *response.body_mut() = stream(platform, file.blob, from, to);
     }
     Ok(response)
 }

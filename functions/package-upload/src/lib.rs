@@ -1,5 +1,6 @@
 //! Upgrade packages: streaming uploads, validation, listing.
 
+mod files;
 mod handle;
 mod packages;
 mod uploads;

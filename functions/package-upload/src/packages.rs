@@ -7,8 +7,7 @@ use ota_core::download;
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{PackageId, UploadId};
 use ota_core::package::{
-    NewPackage, Package, PackageError, PackageFields, PackageKind, VerificationStatus, check_file_name,
-    is_device_list,
+    NewPackage, Package, PackageError, PackageFields, PackageFile, PackageKind, VerificationStatus,
 };
 use ota_core::product::ProductError;
 use ota_core::settings::PackageLimits;
@@ -18,6 +17,8 @@ use ota_store::blobs::{self, Blob};
 use ota_store::packages::StoredPackage;
 use ota_store::{StoreError, batches, keys, log, packages, products, settings, work};
 use serde::Serialize;
+
+use crate::files;
 
 #[derive(Serialize)]
 struct PackageJson {
@@ -30,11 +31,17 @@ struct PackageJson {
     source_version: Option<String>,
     target_version: String,
     digest_algorithm: &'static str,
-    digest: String,
-    md5: String,
-    sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    md5: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
     size: u64,
-    file_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_name: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileJson>,
     description: String,
     udi: String,
     verification: VerificationJson,
@@ -48,14 +55,50 @@ struct VerificationJson {
     batch_id: Option<String>,
 }
 
+/// One file of several (R31).
+#[derive(Serialize)]
+struct FileJson {
+    name: String,
+    file_name: String,
+    size: u64,
+    digest: String,
+    md5: String,
+    sha256: String,
+}
+
 #[derive(Serialize)]
 struct UrlJson {
-    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileUrlJson>,
     expires_at: u64,
+}
+
+#[derive(Serialize)]
+struct FileUrlJson {
+    name: String,
+    url: String,
+}
+
+impl FileJson {
+    fn new(file: &PackageFile, algorithm: DigestAlgorithm) -> Self {
+        Self {
+            name: file.name.clone(),
+            file_name: file.file_name.clone(),
+            size: file.size,
+            digest: file.digests.hex(algorithm),
+            md5: file.digests.hex(DigestAlgorithm::Md5),
+            sha256: file.digests.hex(DigestAlgorithm::Sha256),
+        }
+    }
 }
 
 impl From<&Package> for PackageJson {
     fn from(package: &Package) -> Self {
+        // What only one file has is told of it; several have it each.
+        let one_file = package.files.is_empty();
+        let digest = |algorithm| one_file.then(|| package.digests.hex(algorithm));
         Self {
             package_id: package.id.to_string(),
             product_key: package.product_key.to_string(),
@@ -68,11 +111,12 @@ impl From<&Package> for PackageJson {
             source_version: package.kind.source_version().map(ToString::to_string),
             target_version: package.target_version.to_string(),
             digest_algorithm: package.algorithm.as_str(),
-            digest: package.digests.hex(package.algorithm),
-            md5: package.digests.hex(DigestAlgorithm::Md5),
-            sha256: package.digests.hex(DigestAlgorithm::Sha256),
+            digest: digest(package.algorithm),
+            md5: digest(DigestAlgorithm::Md5),
+            sha256: digest(DigestAlgorithm::Sha256),
             size: package.size,
-            file_name: package.file_name.clone(),
+            file_name: one_file.then(|| package.file_name.clone()),
+            files: package.files.iter().map(|file| FileJson::new(file, package.algorithm)).collect(),
             description: package.description.clone(),
             udi: package.udi.clone(),
             verification: VerificationJson {
@@ -84,13 +128,6 @@ impl From<&Package> for PackageJson {
     }
 }
 
-/// What a request says of the file.
-struct FileFields<'a> {
-    upload_id: Option<&'a str>,
-    digest: Option<&'a str>,
-    size: Option<u64>,
-}
-
 /// `POST /v1/packages`
 pub(crate) async fn create<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
@@ -100,7 +137,7 @@ where
     request.only_query(&[])?;
     let document = request.json().await?;
     let limits = settings::get(platform.kv()).await?.package_limits;
-    let ((fields, file), reading) = document.read(|f, faults| {
+    let ((fields, told), reading) = document.read(|f, faults| {
         let fields = PackageFields {
             product_key: f.text("product_key", faults),
             name: f.text("name", faults),
@@ -114,12 +151,7 @@ where
             needs_verification: f.flag("needs_verification", faults),
             limits,
         };
-        let file = FileFields {
-            upload_id: f.text("upload_id", faults),
-            digest: f.text("digest", faults),
-            size: f.number("size", faults),
-        };
-        (fields, file)
+        (fields, files::read(f, faults))
     });
     let identity = idempotency::identify(&request.headers, "package", document.bytes(), platform.random())?;
     let (kv, now) = (platform.kv(), platform.now());
@@ -129,29 +161,19 @@ where
         identity.same_as(existing.fingerprint)?;
         if !packages::is_listed(kv, existing.package.id).await? {
             // The first request died between record and catalogue.
-            find_blob(platform, Some(&existing.blob.to_string())).await??;
+            for (at, blob) in existing.blobs().enumerate() {
+                files::find_blob(platform, &place(&existing, at), Some(&blob.to_string()), limits).await??;
+            }
             make(platform, &existing, limits).await?;
         }
         return Ok(respond::json(StatusCode::CREATED, &PackageJson::from(&existing.package)));
     }
 
-    let blob = find_blob(platform, file.upload_id).await?;
-    let mut rules = match &blob {
-        Ok(_) => Faults::new(),
-        Err(faults) => faults.clone(),
-    };
-    if let Ok(blob) = &blob {
-        // The limits may have changed since the upload.
-        rules.take("/upload_id", check_file_name(&blob.file_name, limits));
-    }
+    let (blobs, mut rules) = files::find(platform, &told, limits).await?;
     let new = match NewPackage::check(&fields) {
         Ok(new) => {
             check_product(platform, &new, &mut rules).await?;
-            if let Ok(blob) = &blob
-                && let Err(faults) = new.check_file(file.digest, file.size, &blob.digests, blob.size)
-            {
-                rules.0.extend(faults.0);
-            }
+            rules.0.extend(files::check(&new, &told, &blobs).0);
             Some(new)
         }
         Err(faults) => {
@@ -160,32 +182,47 @@ where
         }
     };
     json::join(reading, rules.into_result())?;
-    let (Some(new), Ok(blob)) = (new, blob) else { return Err(Problem::from(Faults::new())) };
+    let blobs: Vec<Blob> = blobs.into_iter().flatten().collect();
+    let (Some(new), Some((first, more))) = (new, blobs.split_first()) else {
+        return Err(Problem::from(Faults::new()));
+    };
 
     let stored = StoredPackage {
-        package: package(new, &blob, PackageId(identity.id), now),
-        blob: blob.id,
+        package: Package {
+            size: blobs.iter().map(|blob| blob.size).sum(),
+            files: files::named(&told, &blobs),
+            ..package(new, first, PackageId(identity.id), now)
+        },
+        blob: first.id,
+        more_blobs: more.iter().map(|blob| blob.id).collect(),
         fingerprint: identity.fingerprint,
         deleted: false,
     };
     make(platform, &stored, limits).await?;
-    if let Err(error) = work::remove_upload(kv, blob.id, now).await {
-        // The package exists; the clock takes its upload off the list.
-        platform.log(&format!("upload {}: {error}", blob.id));
+    let uploads: Vec<UploadId> = stored.blobs().collect();
+    if let Err(error) = work::remove_uploads(kv, &uploads, now).await {
+        // The package exists; the clock takes its uploads off the list.
+        platform.log(&format!("uploads of package {}: {error}", stored.package.id));
     }
     Ok(respond::json(StatusCode::CREATED, &PackageJson::from(&stored.package)))
 }
 
-/// Makes a package of the upload, which is taken for it first: from then on no other package gets the bytes, and the clock
-/// asks for the package before it collects them.
+/// Returns where the request for a package tells of the file at this place.
+fn place(stored: &StoredPackage, at: usize) -> String {
+    if stored.package.files.is_empty() { String::new() } else { format!("/files/{at}") }
+}
+
+/// Makes a package of its uploads, which are taken for it first: from then on no other package gets the bytes, and the
+/// clock asks for the package before it collects them.
 async fn make<P: Platform>(
     platform: &P,
     stored: &StoredPackage,
     limits: PackageLimits,
 ) -> Result<(), Problem> {
     let (kv, now) = (platform.kv(), platform.now());
-    if !work::take_upload(kv, stored.blob, stored.package.id, now).await? {
-        return Err(upload_unknown().into());
+    let uploads: Vec<UploadId> = stored.blobs().collect();
+    if let Err(at) = work::take_uploads(kv, &uploads, stored.package.id, now).await? {
+        return Err(files::upload_unknown(&place(stored, at)).into());
     }
     let refused = match packages::create(kv, stored, limits.packages_max(), now).await {
         Ok(Ok(())) => return Ok(()),
@@ -194,12 +231,15 @@ async fn make<P: Platform>(
         Err(error @ StoreError::Contention { .. }) => error.into(),
         Err(error) => return Err(error.into()),
     };
-    // The upload is the operator's still: a request with another name may use it.
-    if let Some(blob) = blobs::get(kv, stored.blob).await? {
-        let (since, chunks_max) = (blob.created_at, blob.chunks());
-        work::add_upload(kv, work::OpenUpload { id: blob.id, since, chunks_max, taken_by: None }, now)
-            .await?;
+    // The uploads are the operator's still: a request with another name may use them.
+    let mut free = Vec::with_capacity(uploads.len());
+    for id in uploads {
+        if let Some(blob) = blobs::get(kv, id).await? {
+            let (since, chunks_max) = (blob.created_at, blob.chunks());
+            free.push(work::OpenUpload { id, since, chunks_max, taken_by: None });
+        }
     }
+    work::add_uploads(kv, &free, now).await?;
     Err(refused)
 }
 
@@ -224,34 +264,13 @@ fn package(new: NewPackage, blob: &Blob, id: PackageId, now: ota_core::time::Tim
         },
         verify_batch: None,
         created_at: now,
+        files: Vec::new(),
     }
 }
 
 /// The problem of a list of uploads that is full.
 pub(crate) fn too_many_uploads() -> Problem {
     Problem::new("upload.too-many", format!("{} uploads wait for their packages", work::OPEN_UPLOADS_MAX))
-}
-
-fn upload_unknown() -> Faults {
-    let mut faults = Faults::new();
-    faults.add(
-        "/upload_id",
-        &ValueError::Malformed { expected: "the id of an upload that is not a package yet" },
-    );
-    faults
-}
-
-async fn find_blob<P: Platform>(platform: &P, id: Option<&str>) -> Result<Result<Blob, Faults>, Problem> {
-    let Some(id) = id else {
-        let mut faults = Faults::new();
-        faults.add("/upload_id", &ValueError::Missing);
-        return Ok(Err(faults));
-    };
-    let Ok(id) = id.parse::<UploadId>() else { return Ok(Err(upload_unknown())) };
-    let blob = blobs::get(platform.kv(), id).await?;
-    // A device list is no image, whatever it is asked to be.
-    let fit = |blob: &Blob| blob.expires_at() > platform.now() && !is_device_list(&blob.file_name);
-    Ok(blob.filter(fit).ok_or_else(upload_unknown))
 }
 
 async fn check_product<P: Platform>(
@@ -312,12 +331,20 @@ pub(crate) async fn get<P: Platform>(platform: &P, id: PackageId) -> Result<Resp
 
 /// `GET /v1/packages/{package_id}/download_url`
 pub(crate) async fn download_url<P: Platform>(platform: &P, id: PackageId) -> Result<Response, Problem> {
-    find(platform, id).await?;
+    let package = find(platform, id).await?.package;
     let key = ota_http::variable(platform.variable("url_signing_key").await)?;
     let base = ota_http::variable(platform.variable("public_base_url").await)?;
-    let now = platform.now();
-    let url = download::issue(&base, key.as_bytes(), id, now);
-    Ok(respond::json(StatusCode::OK, &UrlJson { url, expires_at: download::expires_at(now).0 }))
+    let (key, now) = (key.as_bytes(), platform.now());
+    let files = (1..).zip(&package.files).map(|(number, file)| FileUrlJson {
+        name: file.name.clone(),
+        url: download::issue_file(&base, key, id, number, now),
+    });
+    let answer = UrlJson {
+        url: package.files.is_empty().then(|| download::issue(&base, key, id, now)),
+        files: files.collect(),
+        expires_at: download::expires_at(now).0,
+    };
+    Ok(respond::json(StatusCode::OK, &answer))
 }
 
 /// `DELETE /v1/packages/{package_id}`: refused while a batch of it has not ended.
@@ -341,10 +368,12 @@ pub(crate) async fn remove<P: Platform>(platform: &P, id: PackageId) -> Result<R
     // The place in the catalogue goes last: as long as it is there, the request can be made again and does the rest.
     packages::delete(kv, id, now).await?;
     // Whoever lists the bytes as an upload without a package has them collected by the clock, in small steps.
-    let chunks_max = stored.package.size.div_ceil(blobs::CHUNK_BYTES as u64);
     let since = ota_core::time::Timestamp(0);
-    let bytes = work::OpenUpload { id: stored.blob, since, chunks_max, taken_by: None };
-    if !work::add_upload(kv, bytes, now).await? {
+    let bytes = stored.files().into_iter().map(|file| {
+        let chunks_max = file.size.div_ceil(blobs::CHUNK_BYTES as u64);
+        work::OpenUpload { id: file.blob, since, chunks_max, taken_by: None }
+    });
+    if !work::add_uploads(kv, &bytes.collect::<Vec<_>>(), now).await? {
         return Err(too_many_uploads());
     }
     packages::unlist(kv, id, now).await?;

@@ -77,6 +77,7 @@ where
         timeout_minutes: fields.number("timeout_minutes", faults),
         push: fields.flag("push", faults),
         needs_confirmation: fields.flag("needs_confirmation", faults),
+        download_protocol: fields.text("download_protocol", faults),
         tags: json::tags(fields, faults),
     });
     let (kv, now) = (platform.kv(), platform.now());

@@ -13,7 +13,7 @@ use ota_core::task::TaskEvent;
 use ota_http::{Problem, Request, Response, body, respond};
 use ota_platform::Platform;
 
-use crate::{report, request};
+use crate::{block, report, request};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -73,6 +73,7 @@ async fn perform<P: Platform>(
         DeviceMessage::UpgradeRequested { module, id, channel } => {
             request::answer(platform, device, &module, &id, channel).await
         }
+        DeviceMessage::BlockRequested(wanted) => block::answer(platform, device, &wanted).await,
         DeviceMessage::CameOnline { session, .. } => report::online(platform, device, &session).await,
         DeviceMessage::WentOffline { session, .. } => report::offline(platform, device, &session).await,
     }

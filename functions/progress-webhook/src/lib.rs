@@ -1,5 +1,6 @@
 //! Device reports coming in over HTTP: from the MQTT bridge, or from a broker's webhooks.
 
+mod block;
 mod handle;
 mod report;
 mod request;

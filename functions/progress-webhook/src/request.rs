@@ -1,11 +1,11 @@
 //! A device asks for its upgrade (R158), or in the older way (R159).
 
 use ota_core::device::message::{MessageId, ReplyChannel};
-use ota_core::device::push::{Topics, UpgradeNotice, render_get_reply, render_push};
-use ota_core::download;
+use ota_core::device::push::{Topics, render_get_reply};
 use ota_core::ids::{BatchId, DeviceRef, ModuleName};
 use ota_core::task::{TaskEvent, TaskStatus};
 use ota_http::{Problem, signing};
+use ota_platform::notice::Notice;
 use ota_platform::{Broker, Message, Platform, PlatformError};
 use ota_store::{batches, devices, packages};
 
@@ -37,7 +37,7 @@ pub(crate) async fn answer<P: Platform>(
 }
 
 /// The message is asked for again: the device waits for its answer.
-fn unreachable(error: PlatformError) -> Problem {
+pub(crate) fn unreachable(error: PlatformError) -> Problem {
     let problem = Problem::new("broker.unreachable", "the broker cannot be reached; try again");
     Problem { log: Some(error.to_string()), ..problem }
 }
@@ -70,17 +70,13 @@ async fn notice<P: Platform>(
 ) -> Result<Option<String>, Problem> {
     let Some(stored) = batches::get(platform.kv(), batch_id).await? else { return Ok(None) };
     let Some(package) = packages::get(platform.kv(), stored.batch.package_id).await? else { return Ok(None) };
-    let key = ota_http::variable(platform.variable("url_signing_key").await)?;
-    let base = ota_http::variable(platform.variable("public_base_url").await)?;
     let secret = platform.variable("secrets_key").await;
     let signature =
         signing::digest_signature(platform.kv(), &package.package, secret, platform.random()).await?;
-    let now = platform.now();
-    let url = download::issue(&base, key.as_bytes(), package.package.id, now);
-    let tags = stored.batch.tag_pairs();
-    let notice = UpgradeNotice::of(&package.package, &tags, &url).signed(signature.as_deref());
+    let notice = Notice::make(platform, &stored.batch, &package.package, signature).await;
+    let notice = ota_http::variable(notice)?;
     Ok(Some(match channel {
-        ReplyChannel::GetReply => render_get_reply(id, Some(&notice)),
-        ReplyChannel::Upgrade => render_push(&notice, now.0),
+        ReplyChannel::GetReply => notice.get_reply(id),
+        ReplyChannel::Upgrade => notice.push(platform.now().0),
     }))
 }

@@ -2,6 +2,7 @@
 
 mod brief;
 mod cancel;
+mod download;
 mod error;
 mod gray;
 mod lane;
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 
 pub use self::brief::{Brief, Joining, newest_joining};
 pub use self::cancel::{Cancel, CancelOptions};
+pub use self::download::{DownloadError, DownloadProtocol};
 pub use self::error::BatchError;
 pub use self::gray::{GrayPercent, GraySearch, gray_key};
 pub use self::lane::{Lane, refusal};
@@ -162,6 +164,8 @@ pub struct Batch {
     pub module: ModuleName,
     /// Whole or difference.
     pub package_kind: PackageKind,
+    /// How its devices download.
+    pub download: DownloadProtocol,
     /// The versions that are upgraded; empty is any (R54).
     pub source_versions: Vec<Version>,
     /// What its tasks do when things go wrong.
@@ -257,6 +261,7 @@ impl Batch {
             product_key: package.product_key.clone(),
             module: package.module.clone(),
             package_kind: package.kind.clone(),
+            download: new.download,
             source_versions: new.source_versions,
             policy: new.policy,
             push_per_minute_max: new.push_per_minute_max,

@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::schedule::check_schedule;
-use super::{BatchError, GrayPercent, ScheduleFields, Tag, TargetSelection, UpgradeMode};
+use super::{
+    BatchError, DownloadProtocol, GrayPercent, ScheduleFields, Tag, TargetSelection, UpgradeMode,
+};
 use crate::device::Region;
 use crate::device::push::is_reserved_tag_key;
 use crate::error::{Faults, ValueError, check_len};
@@ -58,6 +60,8 @@ pub struct BatchFields<'a> {
     pub multi_module: Option<bool>,
     /// `target`.
     pub target: TargetFields<'a>,
+    /// `download_protocol`; absent is HTTPS.
+    pub download_protocol: Option<&'a str>,
     /// `source_versions`.
     pub source_versions: Vec<&'a str>,
     /// `push_per_minute_max`; absent is 1,000.
@@ -94,6 +98,8 @@ pub struct NewBatch {
     pub mode: UpgradeMode,
     /// Which devices.
     pub target: TargetSelection,
+    /// How devices download.
+    pub download: DownloadProtocol,
     /// The versions that are upgraded; empty is any.
     pub source_versions: Vec<Version>,
     /// Pushes per minute.
@@ -128,8 +134,16 @@ impl NewBatch {
             faults.add("/product_key", &BatchError::ProductMismatch);
         }
         let parts = Parts::check(fields, Some(package), terms, now, &mut faults);
-        let Parts { mode, target: Some(target), source_versions, push_per_minute_max, window, retry, tags } =
-            parts
+        let Parts {
+            mode,
+            target: Some(target),
+            download,
+            source_versions,
+            push_per_minute_max,
+            window,
+            retry,
+            tags,
+        } = parts
         else {
             return Err(faults);
         };
@@ -137,6 +151,7 @@ impl NewBatch {
         Ok(Self {
             mode,
             target,
+            download,
             source_versions,
             push_per_minute_max,
             policy: TaskPolicy {
@@ -167,6 +182,7 @@ impl NewBatch {
 struct Parts {
     mode: UpgradeMode,
     target: Option<TargetSelection>,
+    download: DownloadProtocol,
     source_versions: Vec<Version>,
     push_per_minute_max: u32,
     window: Window,
@@ -184,6 +200,7 @@ impl Parts {
     ) -> Self {
         let mode = check_mode(fields, package, faults);
         let target = check_target(&fields.target, faults);
+        let download = DownloadProtocol::check(fields.download_protocol, package, faults);
         let source_versions = check_source_versions(fields, package, faults);
         let push_per_minute_max = check_rate(fields.push_per_minute_max, terms, faults);
         let window =
@@ -194,7 +211,7 @@ impl Parts {
             faults.add("/overwrite", &BatchError::MultiModuleOverwrite);
         }
         let tags = check_tags(&fields.tags, faults);
-        Self { mode, target, source_versions, push_per_minute_max, window, retry, tags }
+        Self { mode, target, download, source_versions, push_per_minute_max, window, retry, tags }
     }
 }
 
@@ -274,6 +291,8 @@ pub struct VerificationFields<'a> {
     pub push: Option<bool>,
     /// `needs_confirmation`; absent is no.
     pub needs_confirmation: Option<bool>,
+    /// `download_protocol`; absent is HTTPS.
+    pub download_protocol: Option<&'a str>,
     /// `tags`: keys and values.
     pub tags: Vec<(&'a str, &'a str)>,
 }
@@ -293,6 +312,7 @@ pub fn check_verification(
         faults.add("/product_key", &BatchError::ProductMismatch);
     }
     let devices = check_devices(&fields.devices, limits::VERIFY_DEVICES_MAX, "/devices", &mut faults);
+    let download = DownloadProtocol::check(fields.download_protocol, Some(package), &mut faults);
     let source_versions = check_versions(&fields.source_versions, Some(package), &mut faults);
     check_timeout(fields.timeout_minutes, &mut faults);
     let tags = check_tags(&fields.tags, &mut faults);
@@ -300,6 +320,7 @@ pub fn check_verification(
         Some(devices) if faults.0.is_empty() => Ok(NewBatch {
             mode: UpgradeMode::Static,
             target: TargetSelection::Specific { devices, listed: false },
+            download,
             source_versions,
             push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
             policy: TaskPolicy {

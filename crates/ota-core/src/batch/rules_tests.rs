@@ -6,7 +6,7 @@ use super::*;
 use crate::device::push::RESERVED_TAG_KEYS;
 use crate::digest::{DigestAlgorithm, Digests};
 use crate::ids::{ModuleName, PackageId, ProductKey};
-use crate::package::{PackageKind, VerificationStatus};
+use crate::package::{PackageFile, PackageKind, VerificationStatus};
 use crate::time::Timestamp;
 
 pub(super) const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -33,6 +33,7 @@ pub(super) fn package() -> Package {
         verification: VerificationStatus::Verified,
         verify_batch: None,
         created_at: Timestamp(0),
+        files: vec![],
     }
 }
 
@@ -87,6 +88,7 @@ fn a_request_that_says_only_all_is_a_batch_with_the_defaults() {
     let expected = NewBatch {
         mode: UpgradeMode::Static,
         target: TargetSelection::All,
+        download: DownloadProtocol::Https,
         source_versions: vec![],
         push_per_minute_max: 1_000,
         policy: TaskPolicy::new(version("2.0")),
@@ -383,4 +385,42 @@ fn a_package_that_is_not_there_hides_no_other_fault() {
     let pointers: Vec<String> =
         NewBatch::faults_without_package(&fields, NOW).0.into_iter().map(|fault| fault.pointer).collect();
     assert_eq!(pointers, ["/target/selection", "/push_per_minute_max", "/timeout_minutes"]);
+}
+
+// Downloading over MQTT.
+
+#[test]
+fn r165_a_package_of_up_to_16_mb_may_be_downloaded_over_mqtt() {
+    let mqtt = BatchFields { download_protocol: Some("mqtt"), ..all() };
+    for (size, expected) in
+        [(16_777_216, vec![]), (16_777_217, fault("/download_protocol", "batch.mqtt-too-large"))]
+    {
+        assert_eq!(faults_with(&mqtt, &Package { size, ..package() }), expected, "{size}");
+    }
+    let large = Package { size: 16_777_217, ..package() };
+    for protocol in [None, Some("https")] {
+        assert_eq!(faults_with(&BatchFields { download_protocol: protocol, ..all() }, &large), []);
+    }
+    assert_eq!(NewBatch::check(&mqtt, &package()).unwrap().download, DownloadProtocol::Mqtt);
+}
+
+#[test]
+fn r31_r165_a_package_of_several_files_is_not_downloaded_over_mqtt() {
+    let file = |name: &str| PackageFile {
+        name: name.to_string(),
+        file_name: "a.bin".to_string(),
+        size: 1,
+        digests: Digests { md5: [0; 16], sha256: [0; 32] },
+    };
+    let several = Package { files: vec![file("a"), file("b")], ..package() };
+    let mqtt = BatchFields { download_protocol: Some("mqtt"), ..all() };
+    assert_eq!(faults_with(&mqtt, &several), fault("/download_protocol", "batch.mqtt-several-files"));
+    assert_eq!(faults_with(&all(), &several), []);
+}
+
+#[test]
+fn another_download_protocol_is_refused_even_without_a_package() {
+    let other = BatchFields { download_protocol: Some("ftp"), ..all() };
+    assert_eq!(faults(&other), fault("/download_protocol", "value.not-one-of"));
+    assert_eq!(NewBatch::faults_without_package(&other).0.len(), 1);
 }

@@ -33,6 +33,7 @@ fn batch(id: u8) -> Batch {
         product_key: ProductKey::new("a1lamp").unwrap(),
         module: ModuleName::default_module(),
         package_kind: PackageKind::Full,
+        download: crate::batch::DownloadProtocol::Https,
         source_versions: vec![],
         policy: TaskPolicy::new(version("2.0")),
         push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,

@@ -1,6 +1,6 @@
 //! A batch and a device to try the rules on.
 
-use crate::batch::{Batch, BatchKind, BatchStatus, TargetSelection, UpgradeMode};
+use crate::batch::{Batch, BatchKind, BatchStatus, DownloadProtocol, TargetSelection, UpgradeMode};
 use crate::device::{Device, DeviceSecret, Session};
 use crate::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
 use crate::limits;
@@ -28,6 +28,7 @@ pub(crate) fn batch(id: u8) -> Batch {
         product_key: ProductKey::new("a1lamp").unwrap(),
         module: ModuleName::default_module(),
         package_kind: PackageKind::Full,
+        download: DownloadProtocol::Https,
         source_versions: vec![],
         policy: TaskPolicy::new(version("2.0")),
         push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,

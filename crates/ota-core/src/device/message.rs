@@ -6,12 +6,13 @@
 //!
 //! Deliberately missing: the id of a report. Ids start over at each boot, or never change, so they tell nothing.
 
-mod json;
+pub(super) mod json;
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
 
+use super::block::{self, BlockRequest};
 use crate::error::{Coded, ValueError};
 use crate::ids::{DeviceName, DeviceRef, ModuleName, ProductKey, Version};
 use crate::limits;
@@ -124,6 +125,8 @@ pub enum DeviceMessage {
         /// Where to answer.
         channel: ReplyChannel,
     },
+    /// The device asks for a part of the file of its upgrade (`file/download`).
+    BlockRequested(BlockRequest),
     /// The broker accepted the device's connection.
     CameOnline {
         /// The broker's id of the connection.
@@ -244,6 +247,7 @@ enum Kind {
     Inform,
     Progress,
     Get(ReplyChannel),
+    Block,
     Presence,
 }
 
@@ -266,7 +270,10 @@ fn split_topic(topic: &str) -> Option<(Kind, &str, &str)> {
         };
         (kind, device)
     } else if let Some(rest) = topic.strip_prefix("/sys/") {
-        (Kind::Get(ReplyChannel::GetReply), rest.strip_suffix("/thing/ota/firmware/get")?)
+        match rest.strip_suffix("/thing/file/download") {
+            Some(device) => (Kind::Block, device),
+            None => (Kind::Get(ReplyChannel::GetReply), rest.strip_suffix("/thing/ota/firmware/get")?),
+        }
     } else {
         (Kind::Presence, topic.strip_prefix("/overair/presence/")?)
     };
@@ -282,8 +289,10 @@ fn without_padding(payload: &[u8]) -> &[u8] {
 }
 
 fn read(kind: Kind, payload: &[u8]) -> Result<DeviceMessage, MessageError> {
-    if matches!(kind, Kind::Presence) {
-        return read_presence(payload);
+    match kind {
+        Kind::Presence => return read_presence(payload),
+        Kind::Block => return block::read(payload).map(DeviceMessage::BlockRequested),
+        Kind::Inform | Kind::Progress | Kind::Get(_) => {}
     }
     let Envelope { id, params } = serde_json::from_slice(payload).map_err(malformed)?;
     let module = read_module(&params.module)?;
@@ -295,11 +304,11 @@ fn read(kind: Kind, payload: &[u8]) -> Result<DeviceMessage, MessageError> {
             DeviceMessage::ProgressReported { module, step, desc: beginning(desc, limits::TASK_DESC_LEN_MAX) }
         }
         Kind::Get(channel) => DeviceMessage::UpgradeRequested { module, id: read_id(id), channel },
-        Kind::Presence => return Err(MessageError::Presence),
+        Kind::Block | Kind::Presence => return Err(MessageError::UnknownTopic),
     })
 }
 
-fn malformed(error: serde_json::Error) -> MessageError {
+pub(super) fn malformed(error: serde_json::Error) -> MessageError {
     // Its text may quote the payload; where the fault is says enough.
     MessageError::Malformed { line: error.line(), column: error.column() }
 }
@@ -356,14 +365,14 @@ fn read_step(step: &Scalar<'_>) -> Result<Step, MessageError> {
 }
 
 /// Reads `50`, ` 50` and, as firmware written in a language without whole numbers sends it, `50.0`; but not `50.5`.
-fn whole_number(text: &str) -> Option<i128> {
+pub(super) fn whole_number(text: &str) -> Option<i128> {
     let text = text.trim();
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_whole = !fraction.is_empty() && fraction.bytes().all(|b| b == b'0');
     whole.parse().ok().filter(|_| is_whole)
 }
 
-fn read_id(id: Scalar<'_>) -> MessageId {
+pub(super) fn read_id(id: Scalar<'_>) -> MessageId {
     match id {
         Scalar::Text(text) if text.chars().count() <= limits::MESSAGE_ID_LEN_MAX => {
             MessageId::Text(text.into_owned())

@@ -8,6 +8,7 @@ const INFORM: &str = "/ota/device/inform/a1pk/lamp-1";
 const PROGRESS: &str = "/ota/device/progress/a1pk/lamp-1";
 const REQUEST: &str = "/ota/device/request/a1pk/lamp-1";
 const GET: &str = "/sys/a1pk/lamp-1/thing/ota/firmware/get";
+const DOWNLOAD: &str = "/sys/a1pk/lamp-1/thing/file/download";
 const PRESENCE: &str = "/overair/presence/a1pk/lamp-1";
 
 fn read(topic: &str, payload: &str) -> Result<DeviceMessage, MessageError> {
@@ -49,7 +50,7 @@ fn other_topics_are_unknown() {
         "/ota/device/upgrade/a1pk/lamp-1",
         "/ota/device/inform",
         "/sys/a1pk/lamp-1/thing/ota/firmware/get_reply",
-        "/sys/a1pk/lamp-1/thing/file/download",
+        "/sys/a1pk/lamp-1/thing/file/download_reply",
         "/sys/thing/ota/firmware/get",
         "/overair/presence/a1pk",
     ] {
@@ -373,12 +374,13 @@ fn no_input_panics() {
         b"999999999999999999999999",
         "中".as_bytes(),
     ];
-    let seeds: [&[u8]; 3] = [
+    let seeds: [&[u8]; 4] = [
         br#"{"id":"4","version":"1.0","params":{"module":"m","version":"1.0"},"method":"x"}"#,
         br#"{"id":4,"params":{"step":"-1","desc":"\u4e2d","module":null}}"#,
         br#"{"status":"online","session":"19a-1","at":1795355887123}"#,
+        br#"{"id":"1","params":{"fileToken":"t","fileInfo":{"streamId":7,"fileId":1,},"fileBlock":{"size":9,"offset":0}}}"#,
     ];
-    let topics = [INFORM, PROGRESS, REQUEST, GET, PRESENCE];
+    let topics = [INFORM, PROGRESS, REQUEST, GET, DOWNLOAD, PRESENCE];
     let mut random = Random(0x5eed);
     for _ in 0..50_000 {
         let mut payload: Vec<u8> = seeds[random.below(seeds.len())].to_vec();

@@ -1,6 +1,7 @@
 //! A device: who it is, what it runs, and the task it is in.
 
 pub mod auth;
+pub mod block;
 pub mod message;
 pub mod push;
 

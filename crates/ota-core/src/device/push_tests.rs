@@ -12,12 +12,32 @@ fn tags(pairs: &[(&str, &str)]) -> alloc::vec::Vec<(String, String)> {
     pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
 }
 
+/// Two files, whose digests and sizes tell them apart.
+fn files() -> [PackageFile; 2] {
+    [("app.bin", 3), ("fileSize", 4)].map(|(name, n)| PackageFile {
+        name: name.to_string(),
+        file_name: "image.bin".to_string(),
+        size: n,
+        digests: Digests { md5: [n as u8; 16], sha256: [n as u8 + 0x10; 32] },
+    })
+}
+
+fn urls() -> [String; 2] {
+    ["http://ota.example/d/k/1?e=1&s=a", "http://ota.example/d/k/2?e=1&s=b"].map(ToString::to_string)
+}
+
+fn file_members(push: &serde_json::Value) -> alloc::vec::Vec<String> {
+    let members =
+        |file: &serde_json::Value| file.as_object().unwrap().keys().cloned().collect::<alloc::vec::Vec<_>>();
+    push["data"]["files"].as_array().into_iter().flatten().flat_map(members).collect()
+}
+
 /// Hands `check` the plainest notice there is, to be changed.
 fn with_notice(check: impl Fn(UpgradeNotice<'_>)) {
     check(UpgradeNotice {
         target_version: &Version::new("2.0.0").unwrap(),
         size: 432_945,
-        url: "http://ota.example/d/k?e=1&s=a/b",
+        source: Source::Url("http://ota.example/d/k?e=1&s=a/b"),
         algorithm: DigestAlgorithm::Sha256,
         digests: &DIGESTS,
         is_delta: false,
@@ -104,6 +124,14 @@ fn every_member_of_a_notice_is_a_reserved_tag_key() {
         };
         for key in members(&value).iter().chain(&members(&value["data"])) {
             assert!(is_reserved_tag_key(key), "{key}");
+        }
+        let stream = UpgradeNotice { source: Source::Stream(7), ..full };
+        let files = UpgradeNotice { source: Source::Files { files: &files(), urls: &urls() }, ..full };
+        for notice in [stream, files] {
+            let value: serde_json::Value = serde_json::from_str(&render_push(&notice, 1)).unwrap();
+            for key in members(&value["data"]).iter().chain(&file_members(&value)) {
+                assert!(is_reserved_tag_key(key), "{key}");
+            }
         }
     });
 }
@@ -213,4 +241,59 @@ fn device() -> DeviceRef {
         product_key: ProductKey::new("a1pk").unwrap(),
         device_name: DeviceName::new("lamp-1").unwrap(),
     }
+}
+
+#[test]
+fn r163_a_notice_for_mqtt_names_the_stream_and_no_url() {
+    with_notice(|notice| {
+        let notice = UpgradeNotice { source: Source::Stream(1_397_345), ..notice };
+        assert_eq!(
+            render_push(&notice, 1),
+            format!(
+                "{{\"code\":\"1000\",\"data\":{{\"size\":432945,\"version\":\"2.0.0\",\"sign\":\"{SHA256}\",\
+                 \"signMethod\":\"SHA256\",\"md5\":\"{MD5}\",\"dProtocol\":\"mqtt\",\"streamId\":1397345,\
+                 \"streamFileId\":1}},\"id\":1,\"message\":\"success\"}}"
+            )
+        );
+    });
+}
+
+#[test]
+fn r31_a_notice_of_several_files_lists_them_last_and_tells_nothing_of_them_before() {
+    with_notice(|notice| {
+        let (module, tags) = (ModuleName::new("MCU").unwrap(), tags(&[("color", "red")]));
+        let (files, urls) = (files(), urls());
+        let source = Source::Files { files: &files, urls: &urls };
+        let notice = UpgradeNotice { source, module: &module, tags: &tags, is_delta: true, ..notice };
+        let file = |n: u64, name: &str, s: &str| {
+            let (md5, sign) = (format!("0{n}").repeat(16), format!("1{n}").repeat(32));
+            format!(
+                "{{\"fileSize\":{n},\"fileUrl\":\"http://ota.example/d/k/{}?e=1&s={s}\",\"fileMd5\":\"{md5}\",\
+                 \"fileSign\":\"{sign}\",\"fileName\":\"{name}\"}}",
+                n - 2
+            )
+        };
+        assert_eq!(
+            render_push(&notice, 1),
+            format!(
+                "{{\"code\":\"1000\",\"data\":{{\"version\":\"2.0.0\",\"isDiff\":1,\"signMethod\":\"SHA256\",\
+                 \"module\":\"MCU\",\"extData\":{{\"color\":\"red\"}},\"files\":[{},{}]}},\
+                 \"id\":1,\"message\":\"success\"}}",
+                file(3, "app.bin", "a"),
+                file(4, "fileSize", "b")
+            )
+        );
+    });
+}
+
+#[test]
+fn r31_the_signs_of_files_are_by_the_packages_algorithm_and_md5_is_always_there() {
+    with_notice(|notice| {
+        let (files, urls) = (files(), urls());
+        let source = Source::Files { files: &files, urls: &urls };
+        let text = render_push(&UpgradeNotice { source, algorithm: DigestAlgorithm::Md5, ..notice }, 1);
+        let md5 = "03".repeat(16);
+        assert!(text.contains(&format!(r#""fileMd5":"{md5}","fileSign":"{md5}""#)), "{text}");
+        assert!(text.contains(r#""signMethod":"Md5""#), "{text}");
+    });
 }

@@ -1,10 +1,13 @@
 //! An upgrade package: what devices are to run, and whether it has been tried.
 
+mod files;
 mod rules;
 mod transition;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
+pub use self::files::{FileFields, FilesFields, PackageFile};
 pub use self::rules::{NewPackage, PackageError, PackageFields, check_file_name, is_device_list};
 pub use self::transition::{VerificationEvent, VerificationStatus};
 use crate::digest::{DigestAlgorithm, Digests};
@@ -50,11 +53,11 @@ pub struct Package {
     pub target_version: Version,
     /// Which digest the device is given as `sign`.
     pub algorithm: DigestAlgorithm,
-    /// Both digests of the file.
+    /// Both digests of the file; of several files, those of the first.
     pub digests: Digests,
-    /// Bytes of the file.
+    /// Bytes of the file; of several files, of all together.
     pub size: u64,
-    /// The uploaded file's name.
+    /// The uploaded file's name; of several files, that of the first.
     pub file_name: String,
     /// Up to 100 characters.
     pub description: String,
@@ -66,4 +69,17 @@ pub struct Package {
     pub verify_batch: Option<BatchId>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Its files if it has several (R31), in the order of their numbers; empty for a package of one file.
+    pub files: Vec<PackageFile>,
+}
+
+impl Package {
+    /// Returns what `digestsign` signs: the binary digest that is told as `sign` (R40). No document says what it is for
+    /// several files, so it is their digests in the order of the files: a device that checks it is as safe.
+    pub fn signed_digest(&self) -> Vec<u8> {
+        if self.files.is_empty() {
+            return self.digests.bytes(self.algorithm).to_vec();
+        }
+        self.files.iter().flat_map(|file| file.digests.bytes(self.algorithm)).copied().collect()
+    }
 }

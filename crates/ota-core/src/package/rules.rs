@@ -1,5 +1,6 @@
 //! What a new package must look like (R11-R29).
 
+use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -260,34 +261,37 @@ impl NewPackage {
         faults.into_result()
     }
 
-    /// Checks what the operator says of the file against the file that arrived (R12, R15, R25).
+    /// Checks what the operator says of a file against the file that arrived (R12, R15, R25).
     ///
-    /// `digest` is the expected digest by the package's algorithm, in hexadecimal of either case; `size` the expected
-    /// bytes. Absent means "take the file's".
+    /// `at` is the JSON pointer of where it is said: empty for the one file of a package. `digest` is the expected digest
+    /// by the package's algorithm, in hexadecimal of either case; `size` the expected bytes. Absent means "take the
+    /// file's".
     ///
     /// # Errors
     /// The faults, with JSON pointers into the request.
     pub fn check_file(
         &self,
+        at: &str,
         digest: Option<&str>,
         size: Option<u64>,
         actual: &Digests,
         actual_size: u64,
     ) -> Result<(), Faults> {
         let mut faults = Faults::new();
+        let place = |field: &str| format!("{at}/{field}");
         if actual_size == 0 {
-            faults.add("/upload_id", &PackageError::EmptyFile);
+            faults.add(&place("upload_id"), &PackageError::EmptyFile);
         }
         let max = self.limits.package_bytes_max();
         if actual_size > max {
-            faults.add("/upload_id", &PackageError::FileTooLarge { max });
+            faults.add(&place("upload_id"), &PackageError::FileTooLarge { max });
         }
         if size.is_some_and(|size| size != actual_size) {
-            faults.add("/size", &PackageError::SizeMismatch { actual: actual_size });
+            faults.add(&place("size"), &PackageError::SizeMismatch { actual: actual_size });
         }
         let actual = actual.hex(self.algorithm);
         if digest.is_some_and(|digest| !digest.eq_ignore_ascii_case(&actual)) {
-            faults.add("/digest", &PackageError::DigestMismatch { actual });
+            faults.add(&place("digest"), &PackageError::DigestMismatch { actual });
         }
         faults.into_result()
     }
@@ -440,9 +444,9 @@ mod tests {
     fn r25_a_digest_or_size_that_is_given_must_be_the_files() {
         let package = NewPackage::check(&fields()).unwrap();
         let file = Digests { md5: [1; 16], sha256: [0xab; 32] };
-        assert_eq!(package.check_file(None, None, &file, 5), Ok(()));
-        assert_eq!(package.check_file(Some(&"AB".repeat(32)), Some(5), &file, 5), Ok(()));
-        let faults = package.check_file(Some("00"), Some(6), &file, 5).unwrap_err();
+        assert_eq!(package.check_file("", None, None, &file, 5), Ok(()));
+        assert_eq!(package.check_file("", Some(&"AB".repeat(32)), Some(5), &file, 5), Ok(()));
+        let faults = package.check_file("", Some("00"), Some(6), &file, 5).unwrap_err();
         let codes: Vec<_> = faults.0.iter().map(|f| f.code).collect();
         assert_eq!(codes, ["package.size-mismatch", "package.digest-mismatch"]);
     }
@@ -452,7 +456,7 @@ mod tests {
         let package = NewPackage::check(&fields()).unwrap();
         let file = Digests { md5: [1; 16], sha256: [2; 32] };
         for (size, good) in [(0, false), (1, true), (1_048_576_000, true), (1_048_576_001, false)] {
-            assert_eq!(package.check_file(None, None, &file, size).is_ok(), good, "{size}");
+            assert_eq!(package.check_file("", None, None, &file, size).is_ok(), good, "{size}");
         }
     }
 

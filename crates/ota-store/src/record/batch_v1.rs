@@ -2,8 +2,8 @@
 
 use minicbor::{Decode, Encode};
 use ota_core::batch::{
-    Batch, BatchKind, BatchStatus, Cancel, GrayPercent, GraySearch, RateWindow, Tag, TargetSelection,
-    TaskCounts, UpgradeMode,
+    Batch, BatchKind, BatchStatus, Cancel, DownloadProtocol, GrayPercent, GraySearch, RateWindow, Tag,
+    TargetSelection, TaskCounts, UpgradeMode,
 };
 use ota_core::device::Region;
 use ota_core::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
@@ -87,6 +87,9 @@ struct BatchRecord<'a> {
     /// Absent before the first status was announced.
     #[b(31)]
     announced: Option<&'a str>,
+    /// Absent for HTTPS.
+    #[b(40)]
+    download: Option<&'a str>,
 }
 
 /// A target that is neither all devices nor named ones.
@@ -305,6 +308,7 @@ impl Record for StoredBatch {
             }),
             drained: Some(self.drained),
             announced: self.announced.map(BatchStatus::as_str),
+            download: (batch.download != DownloadProtocol::Https).then(|| batch.download.as_str()),
         };
         write_body(&record, out);
     }
@@ -338,6 +342,10 @@ impl Record for StoredBatch {
             product_key: ProductKey::new(record.product_key)?,
             module: ModuleName::new(record.module)?,
             package_kind,
+            download: match record.download {
+                None => DownloadProtocol::Https,
+                Some(text) => state(DownloadProtocol::parse(text), text)?,
+            },
             source_versions: record
                 .source_versions
                 .into_iter()

@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A member whose type devices do not agree on.
 #[derive(Default)]
-pub(super) enum Scalar<'a> {
+pub(in crate::device) enum Scalar<'a> {
     /// Missing, or `null`.
     #[default]
     Absent,
@@ -25,7 +25,7 @@ pub(super) enum Scalar<'a> {
 
 impl Scalar<'_> {
     /// Returns the text of a string.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(in crate::device) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             Self::Absent | Self::Integer(_) | Self::Other => None,
@@ -33,7 +33,7 @@ impl Scalar<'_> {
     }
 
     /// Returns a number that is not negative.
-    pub(super) fn unsigned(&self) -> Option<u64> {
+    pub(in crate::device) fn unsigned(&self) -> Option<u64> {
         match self {
             Self::Integer(number) => u64::try_from(*number).ok(),
             Self::Absent | Self::Text(_) | Self::Other => None,
@@ -41,7 +41,7 @@ impl Scalar<'_> {
     }
 
     /// Returns how the value begins, for the log.
-    pub(super) fn beginning(&self, len_max: usize) -> String {
+    pub(in crate::device) fn beginning(&self, len_max: usize) -> String {
         match self {
             Self::Absent => String::new(),
             Self::Text(text) => super::beginning(text, len_max),
@@ -114,8 +114,9 @@ macro_rules! object {
     ($(#[$doc:meta])* $name:ident { $($member:ident: $kind:ty,)* }) => {
         $(#[$doc])*
         #[derive(Default)]
-        pub(super) struct $name<'a> {
-            $(pub(super) $member: $kind,)*
+        #[allow(non_snake_case, reason = "the members' names as they are in JSON")]
+        pub(in crate::device) struct $name<'a> {
+            $(pub(in crate::device) $member: $kind,)*
         }
 
         impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
@@ -186,5 +187,38 @@ object!(
         status: Scalar<'a>,
         session: Scalar<'a>,
         at: Scalar<'a>,
+    }
+);
+
+object!(
+    /// What a request for a block is wrapped in.
+    BlockEnvelope {
+        id: Scalar<'a>,
+        params: BlockParams<'a>,
+    }
+);
+
+object!(
+    /// The members of `params` of a request for a block.
+    BlockParams {
+        fileToken: Scalar<'a>,
+        fileInfo: FileInfo<'a>,
+        fileBlock: FileBlock<'a>,
+    }
+);
+
+object!(
+    /// Which file.
+    FileInfo {
+        streamId: Scalar<'a>,
+        fileId: Scalar<'a>,
+    }
+);
+
+object!(
+    /// Which bytes of it.
+    FileBlock {
+        size: Scalar<'a>,
+        offset: Scalar<'a>,
     }
 );

@@ -1,0 +1,70 @@
+//! A device asks for a block of its package over MQTT (R163).
+//!
+//! A block is no report: it changes nothing, and is read anew each time it is asked for. Nothing is kept between the
+//! blocks of a file, so any instance answers any of them.
+
+use ota_core::batch::DownloadProtocol;
+use ota_core::device::block::{BlockRefusal, BlockRequest, render_block, render_refusal};
+use ota_core::device::push::Topics;
+use ota_core::error::Coded;
+use ota_core::ids::DeviceRef;
+use ota_core::task::TaskStatus;
+use ota_http::Problem;
+use ota_platform::{Broker, Message, Platform};
+use ota_store::packages::StoredPackage;
+use ota_store::{batches, blobs, devices, packages};
+
+use crate::request::unreachable;
+
+/// Answers the device with the block, or with why it gets none.
+pub(crate) async fn answer<P: Platform>(
+    platform: &P,
+    device: &DeviceRef,
+    request: &BlockRequest,
+) -> Result<(), Problem> {
+    let payload = match find(platform, device, request).await? {
+        None => refused(platform, device, request, BlockRefusal::Stream),
+        Some(stored) => match request.range(stored.package.size) {
+            Err(refusal) => refused(platform, device, request, refusal),
+            Ok(range) => {
+                let (offset, size) = (range.start, stored.package.size);
+                let bytes = blobs::read(platform.kv(), stored.blob, range).await?;
+                render_block(request, size, offset, &bytes)
+            }
+        },
+    };
+    let broker = ota_http::variable(Broker::from_variables(platform).await)?;
+    let message = Message { topic: Topics::block_reply(device), payload };
+    platform.publish(&broker, &[message]).await.map_err(unreachable)?;
+    Ok(())
+}
+
+/// Returns the package whose stream is asked for, if it is that of the upgrade which this very device was told of and
+/// has not ended (R165).
+async fn find<P: Platform>(
+    platform: &P,
+    device: &DeviceRef,
+    request: &BlockRequest,
+) -> Result<Option<StoredPackage>, Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    let Some((found, _)) = devices::find(kv, device, now).await? else { return Ok(None) };
+    let told = |status| matches!(status, TaskStatus::Notified | TaskStatus::InProgress);
+    let task = found.tasks.into_iter().find(|task| told(task.status) && request.names_stream_of(task.batch_id));
+    let Some(task) = task else { return Ok(None) };
+    let Some(stored) = batches::get(kv, task.batch_id).await? else { return Ok(None) };
+    if stored.batch.download != DownloadProtocol::Mqtt {
+        return Ok(None);
+    }
+    let package = packages::get(kv, stored.batch.package_id).await?;
+    Ok(package.filter(|stored| stored.package.files.is_empty()))
+}
+
+fn refused<P: Platform>(
+    platform: &P,
+    device: &DeviceRef,
+    request: &BlockRequest,
+    refusal: BlockRefusal,
+) -> Vec<u8> {
+    platform.log(&format!("refused a block to {device}: {}: {refusal}", refusal.code()));
+    render_refusal(request, refusal)
+}
