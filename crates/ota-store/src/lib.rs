@@ -22,6 +22,7 @@ pub mod record;
 pub mod shard;
 pub mod shards;
 pub mod targets;
+pub mod topology;
 pub mod transact;
 pub mod work;
 

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod message;
 pub mod push;
+pub mod topology;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -215,7 +215,8 @@ impl Serialize for ExtData<'_> {
     }
 }
 
-struct EchoedId<'a>(&'a MessageId);
+/// An id on its way back, of the type it came with (R169).
+pub(super) struct EchoedId<'a>(pub(super) &'a MessageId);
 
 impl Serialize for EchoedId<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

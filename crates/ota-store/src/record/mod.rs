@@ -11,6 +11,7 @@ mod catalog_v1;
 mod package_v1;
 mod product_v1;
 mod task_v1;
+mod topology_v1;
 
 pub(crate) mod device_v1;
 
