@@ -84,6 +84,9 @@ impl Problem {
                 StatusCode::CONFLICT
             }
             ("product" | "module" | "package" | "batch" | "upload", "too-many") => StatusCode::CONFLICT,
+            ("device", "has-gateway" | "is-gateway" | "is-sub-device" | "too-many-sub-devices") => {
+                StatusCode::CONFLICT
+            }
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }

@@ -54,28 +54,14 @@ pub async fn add(
     if !faults.0.is_empty() {
         return Ok(Err(faults));
     }
-    let listed = update(kv, &keys::topology(gateway), now, |place: Option<Topology>| {
-        let mut place = place.unwrap_or_default();
-        match place.list(sub_devices) {
-            Ok(true) => Change::Put(place, Ok(())),
-            Ok(false) => Change::Keep(Ok(())),
-            Err(refused) => Change::Keep(Err(refused)),
-        }
-    });
-    if faults.take(pointer, listed.await?).is_none() {
+    let listed = change(kv, gateway, now, |place| place.list(sub_devices)).await?;
+    if faults.take(pointer, listed).is_none() {
         return Ok(Err(faults));
     }
     let mut lost = Vec::new();
     for (index, device) in sub_devices.iter().enumerate() {
-        let joined = update(kv, &keys::topology(device), now, |place: Option<Topology>| {
-            let mut place = place.unwrap_or_default();
-            match place.join(device, gateway) {
-                Ok(true) => Change::Put(place, Ok(())),
-                Ok(false) => Change::Keep(Ok(())),
-                Err(refused) => Change::Keep(Err(refused)),
-            }
-        });
-        if faults.take(&format!("{pointer}/{index}"), joined.await?).is_none() {
+        let joined = change(kv, device, now, |place| place.join(device, gateway)).await?;
+        if faults.take(&format!("{pointer}/{index}"), joined).is_none() {
             lost.push(device.clone());
         }
     }
@@ -141,11 +127,7 @@ async fn leave(
     sub_device: &DeviceRef,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    update(kv, &keys::topology(sub_device), now, |place: Option<Topology>| match place {
-        Some(mut place) if place.leave(gateway) => Change::Put(place, true),
-        _ => Change::Keep(false),
-    })
-    .await
+    Ok(change(kv, sub_device, now, |place| Ok(place.leave(gateway))).await?.unwrap_or_default())
 }
 
 async fn unlist(
@@ -154,12 +136,25 @@ async fn unlist(
     gone: &[DeviceRef],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if gone.is_empty() {
-        return Ok(());
+    if !gone.is_empty() {
+        change(kv, gateway, now, |place| Ok(place.unlist(gone))).await?.unwrap_or_default();
     }
-    update(kv, &keys::topology(gateway), now, |place: Option<Topology>| match place {
-        Some(mut place) if place.unlist(gone) => Change::Put(place, ()),
-        _ => Change::Keep(()),
+    Ok(())
+}
+
+/// Changes a device's place in one swap, if `decide` finds anything to change.
+async fn change(
+    kv: &impl Kv,
+    device: &DeviceRef,
+    now: Timestamp,
+    mut decide: impl FnMut(&mut Topology) -> Result<bool, TopologyError>,
+) -> Result<Result<bool, TopologyError>, StoreError> {
+    update(kv, &keys::topology(device), now, |place: Option<Topology>| {
+        let mut place = place.unwrap_or_default();
+        match decide(&mut place) {
+            Ok(true) => Change::Put(place, Ok(true)),
+            unchanged => Change::Keep(unchanged),
+        }
     })
     .await
 }

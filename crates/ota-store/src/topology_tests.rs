@@ -99,7 +99,8 @@ fn r168_of_two_gateways_that_want_a_device_at_the_same_moment_one_gets_it() {
         kv.set_faults(move |_, _| {
             counted.set(counted.get() + 1);
             if counted.get() == at {
-                let _rival = add_all(&engine, "gate-2", &["sub-1"]);
+                // While the record is just being claimed by us the rival is told to come again.
+                let _told = block_on(add(&engine, &device("gate-2"), &[device("sub-1")], "", NOW));
             }
             None
         });

@@ -3,6 +3,7 @@
 mod devices;
 mod handle;
 mod products;
+mod sub_devices;
 
 pub use handle::handle;
 

@@ -1,5 +1,6 @@
 //! Device reports coming in over HTTP: from the MQTT bridge, or from a broker's webhooks.
 
+mod gateway;
 mod handle;
 mod report;
 mod request;
