@@ -16,6 +16,8 @@
 //!   sub-device is announced like any device, with a session of its own whose name begins with the gateway's. Should
 //!   it connect by itself meanwhile, that connection takes its place, and the other way round: the later holds.
 //!
+//! A device that speaks on `/ext/session/...` is subscribed to the replies, as to what is sent to every device.
+//!
 //! Deliberately missing: sessions that outlive their connection, retained messages, QoS 2 towards clients, TLS.
 //!
 //! Not covered: a connection that sends nothing at all stays open, because the library waits for the first eight bytes

@@ -222,3 +222,23 @@ impl Seats {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r168_each_sub_device_adds_its_own_queue_to_its_gateways() {
+        let limit = |messages_max| QueueLimit { messages_max, bytes_max: 10 * messages_max };
+        let backlog = Backlog::new(limit(2), limit(5));
+        let fill = |count: usize| (0..count).filter(|_| backlog.admit(10)).count();
+        assert_eq!(fill(9), 2);
+        backlog.set_shares(2);
+        assert_eq!(fill(9), 2, "two more");
+        backlog.set_shares(1_000);
+        assert_eq!(fill(9), 1, "never more than one of the service's connections has");
+        backlog.set_shares(1);
+        (0..5).for_each(|_| backlog.release(10));
+        assert_eq!(fill(9), 2);
+    }
+}
