@@ -126,7 +126,8 @@ fn r168_several_are_logged_in_together_or_not_at_all() {
         entry
     };
     let states = || -> Vec<String> {
-        let state = |n: usize| world.device(&format!("meter-{n}")).get()["state"].as_str().unwrap().to_owned();
+        let state =
+            |n: usize| world.device(&format!("meter-{n}")).get()["state"].as_str().unwrap().to_owned();
         (2..5).map(state).collect()
     };
     let mut wrong = entry("meter-3");

@@ -49,8 +49,7 @@ impl Gateway {
     /// Lets the operator put devices behind it.
     pub fn put_behind(&self, names: &[&str]) -> Answer {
         let key = self.world.product_key();
-        let listed: Vec<Value> =
-            names.iter().map(|name| json!({"product_key": key, "name": name})).collect();
+        let listed: Vec<Value> = names.iter().map(|name| json!({"product_key": key, "name": name})).collect();
         self.world.send(&Call::post(self.path(), &json!({"sub_devices": listed})))
     }
 
@@ -95,7 +94,8 @@ impl Gateway {
     pub fn ask(&self, verb: &str, params: &Value) -> Value {
         let before = self.world.published().len();
         self.say(verb, params);
-        let reply = format!("/ext/session/{}/{}/combine/{verb}_reply", self.world.product_key(), self.device.name());
+        let reply =
+            format!("/ext/session/{}/{}/combine/{verb}_reply", self.world.product_key(), self.device.name());
         let published = self.world.published();
         let reply = published[before..].iter().find(|message| message.topic == reply);
         reply.expect("who asks is answered").payload.clone()
@@ -103,7 +103,8 @@ impl Gateway {
 
     /// Says something as a gateway, and returns the status it was answered with. The broker then does as it is ordered.
     pub fn say(&self, verb: &str, params: &Value) -> u16 {
-        let topic = format!("/ext/session/{}/{}/combine/{verb}", self.world.product_key(), self.device.name());
+        let topic =
+            format!("/ext/session/{}/{}/combine/{verb}", self.world.product_key(), self.device.name());
         let status = self.device.say(&topic, &json!({"id": "1", "version": "1.0", "params": params}));
         self.obey();
         status
@@ -122,8 +123,7 @@ impl Gateway {
     fn obey(&self) {
         let published = self.world.published();
         let from = self.seen.replace(published.len());
-        let orders =
-            format!("/overair/sub-device/{}/{}", self.world.product_key(), self.device.name());
+        let orders = format!("/overair/sub-device/{}/{}", self.world.product_key(), self.device.name());
         for order in published[from..].iter().filter(|message| message.topic == orders) {
             let named = |verb: &str| -> Vec<String> {
                 let devices = order.payload[verb].as_array().into_iter().flatten();

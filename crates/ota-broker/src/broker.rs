@@ -159,8 +159,7 @@ async fn run(hooks: Hooks) -> anyhow::Result<SocketAddr> {
         exchange: hooks.sessions.exchange.clone(),
         seats: hooks.sessions.seats.clone(),
     });
-    *extends.fitter_mgr_mut().await =
-        Box::new(Terms { config: hooks.config.clone() });
+    *extends.fitter_mgr_mut().await = Box::new(Terms { config: hooks.config.clone() });
     hooks.clone().register(extends.hook_mgr().register().as_ref()).await;
 
     tokio::spawn(async move {

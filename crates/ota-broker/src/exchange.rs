@@ -108,7 +108,8 @@ impl Exchange {
         self.read().slots.values().filter(|slot| slot.tx.is_closed()).cloned().collect()
     }
 
-    /// Adds a subscription to a live session; tells whether the session still is one.
+    /// Adds a subscription to a live session; tells whether the session still is one. A device's filter must still be its
+    /// to use: its sub-device may have left since that was asked.
     pub(crate) fn subscribe(
         &self,
         holder: &Seatholder,
@@ -118,7 +119,7 @@ impl Exchange {
     ) -> bool {
         let mut table = self.write();
         let Some((holder, slot)) = table.slots.get_key_value(holder) else { return false };
-        if slot.session.id != *id {
+        if slot.session.id != *id || !table.is_own(holder, id, filter) {
             return false;
         }
         let holder = holder.clone();
@@ -127,7 +128,13 @@ impl Exchange {
     }
 
     /// Adds a subscription to a live session unless it has it already, in whatever manner.
-    pub(crate) fn subscribe_unless(&self, holder: &Seatholder, id: &Id, filter: &str, terms: SubscriptionOptions) {
+    pub(crate) fn subscribe_unless(
+        &self,
+        holder: &Seatholder,
+        id: &Id,
+        filter: &str,
+        terms: SubscriptionOptions,
+    ) {
         let mut table = self.write();
         let Some((holder, slot)) = table.slots.get_key_value(holder) else { return };
         if slot.session.id != *id || table.filters.get(holder).is_some_and(|known| known.contains(filter)) {

@@ -25,7 +25,11 @@ impl FitterManager for Terms {
         let inflight = NonZeroU16::new(self.config.inflight_max).unwrap_or(NonZeroU16::MIN);
         Arc::new(Term {
             inflight: wanted.map_or(inflight, |wanted| wanted.min(inflight)),
-            queued_messages_max: self.config.device_queue.messages_max.max(self.config.service_queue.messages_max),
+            queued_messages_max: self
+                .config
+                .device_queue
+                .messages_max
+                .max(self.config.service_queue.messages_max),
             message_expiry: self.config.message_expiry,
         })
     }

@@ -18,7 +18,7 @@ use crate::login::{Admission, Doorman};
 use crate::presence::{Status, announcement, unix_ms};
 use crate::seats::{Seat, Seatholder};
 use crate::shared::Sessions;
-use crate::topics::{downlink_topics, has_wildcard, is_for_gateways, owner};
+use crate::topics::{downlink_topics, has_wildcard, is_for_gateways};
 use crate::{DeviceIdentity, Login};
 
 /// How much of a refused topic is logged. Whole, it may have 64 KiB.
@@ -156,13 +156,10 @@ impl Hooks {
         self.sessions.seats.sweep(self.config.connect_timeout * 2, is_live);
     }
 
-    /// Tells whether a topic or filter is this connection's to use: the device's own, or its sub-devices' that are logged
-    /// in on it (R167, R168).
-    fn is_own(&self, session: &Session, device: &DeviceIdentity, filter: &str) -> bool {
+    /// Tells whether a topic or filter is of a sensible length and this connection's to use.
+    fn is_own(&self, seat: &Seat, session: &Session, filter: &str) -> bool {
         filter.len() <= self.config.topic_bytes_max
-            && owner(filter).is_some_and(|owner| {
-                owner == *device || self.sessions.exchange.carries(&session.id, &owner)
-            })
+            && self.sessions.exchange.is_own(&seat.holder, &session.id, filter)
     }
 
     async fn may_subscribe(&self, session: &Session, subscribe: &Subscribe) -> bool {
@@ -170,7 +167,7 @@ impl Hooks {
         let Some(device) = &seat.device else { return true };
         let filter = &subscribe.topic_filter;
         // A share of its own topics would be no use to a device, of which there is one.
-        let is_own = !subscribe.opts.has_shared_group() && self.is_own(session, device, filter);
+        let is_own = !subscribe.opts.has_shared_group() && self.is_own(&seat, session, filter);
         let max = self.config.subscriptions_of(self.sessions.exchange.carried_count(&session.id));
         let known = match session.subscriptions().await {
             Ok(subscriptions) => subscriptions.len().await,
@@ -201,7 +198,7 @@ impl Hooks {
             tokio::time::sleep(wait).await;
         }
         let is_small = publish.payload.len() <= self.config.payload_bytes_max as usize;
-        let is_own = !has_wildcard(&publish.topic) && self.is_own(session, device, &publish.topic);
+        let is_own = !has_wildcard(&publish.topic) && self.is_own(&seat, session, &publish.topic);
         if !(is_small && is_own) {
             Tally::count(&self.tally().publishes_refused);
             let what = if is_own {

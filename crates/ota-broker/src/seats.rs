@@ -27,10 +27,9 @@ impl Seatholder {
     /// The identity of a device.
     pub(crate) fn identity(&self) -> Option<DeviceIdentity> {
         match self {
-            Self::Device(product_key, device_name) => Some(DeviceIdentity {
-                product_key: product_key.clone(),
-                device_name: device_name.clone(),
-            }),
+            Self::Device(product_key, device_name) => {
+                Some(DeviceIdentity { product_key: product_key.clone(), device_name: device_name.clone() })
+            }
             Self::Service(_) => None,
         }
     }

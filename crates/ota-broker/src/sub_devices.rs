@@ -45,8 +45,7 @@ impl From<Named> for DeviceIdentity {
 /// Reads the gateway of an order from its topic.
 fn gateway_of(topic: &str) -> Option<DeviceIdentity> {
     let (product_key, device_name) = topic.strip_prefix(ORDERS)?.split_once('/')?;
-    let gateway =
-        DeviceIdentity { product_key: product_key.to_owned(), device_name: device_name.to_owned() };
+    let gateway = DeviceIdentity { product_key: product_key.to_owned(), device_name: device_name.to_owned() };
     is_valid_identity(&gateway).then_some(gateway)
 }
 
@@ -78,7 +77,9 @@ impl Hooks {
                     self.detach(&Seatholder::from(&DeviceIdentity::from(device)), &slot.session.id).await;
                 }
             }
-            Err(error) => tracing::warn!(topic = %publish.topic, %error, "an order about sub-devices makes no sense"),
+            Err(error) => {
+                tracing::warn!(topic = %publish.topic, %error, "an order about sub-devices makes no sense")
+            }
         }
     }
 

@@ -11,9 +11,8 @@ use std::collections::{HashMap, HashSet};
 use rmqtt::types::{Id, SubscriptionOptions};
 
 use super::{Exchange, Slot, Table};
-use crate::DeviceIdentity;
 use crate::seats::Seatholder;
-use crate::topics::topic_belongs_to;
+use crate::topics::{owner, topic_belongs_to};
 
 /// All sub-devices that are attached now.
 #[derive(Default)]
@@ -66,6 +65,19 @@ impl Attachments {
 }
 
 impl Table {
+    /// Tells whether a topic or filter is a session's to use: the device's own, or that of a sub-device it carries (R167,
+    /// R168). The service may use any.
+    pub(super) fn is_own(&self, holder: &Seatholder, id: &Id, filter: &str) -> bool {
+        if matches!(holder, Seatholder::Service(_)) {
+            return true;
+        }
+        owner(filter).is_some_and(|owner| {
+            let owner = Seatholder::from(&owner);
+            owner == *holder
+                || self.attachments.by_session.get(id).is_some_and(|carried| carried.contains(&owner))
+        })
+    }
+
     /// Takes a sub-device from the session that carries it, with all that this session subscribed to of the
     /// sub-device's topics. Returns the filters, which the library's session still counts.
     pub(super) fn detach(&mut self, sub_device: &Seatholder) -> Option<(Attachment, Vec<String>)> {
@@ -151,11 +163,10 @@ impl Exchange {
         table.detach(sub_device)
     }
 
-    /// Tells whether the session `id` carries a sub-device.
-    pub(crate) fn carries(&self, id: &Id, identity: &DeviceIdentity) -> bool {
-        let table = self.read();
-        // Most sessions carry nobody, and then there is no name to be made.
-        table.attachments.by_session.get(id).is_some_and(|carried| carried.contains(&identity.into()))
+    /// Tells whether a topic or filter is a connection's to use: the device's own, or that of a sub-device which is logged
+    /// in on it.
+    pub(crate) fn is_own(&self, holder: &Seatholder, id: &Id, filter: &str) -> bool {
+        self.read().is_own(holder, id, filter)
     }
 
     /// How many sub-devices the session `id` carries.

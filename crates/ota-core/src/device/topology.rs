@@ -63,7 +63,9 @@ impl fmt::Display for TopologyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { device } => write!(f, "there is no device {device}"),
-            Self::IsSubDevice { gateway } => write!(f, "the device stands behind the gateway {gateway} itself"),
+            Self::IsSubDevice { gateway } => {
+                write!(f, "the device stands behind the gateway {gateway} itself")
+            }
             Self::IsGateway { device } => write!(f, "{device} is a gateway itself"),
             Self::HasGateway { gateway } => write!(f, "the device stands behind the gateway {gateway}"),
             Self::TooMany => write!(f, "a gateway has at most {} sub-devices", limits::SUB_DEVICES_MAX),
@@ -163,7 +165,11 @@ mod tests {
         assert_eq!(place.list(&[sub]), Ok(true));
         assert_eq!(place.join(&gateway, &above).unwrap_err().code(), "device.is-gateway");
         let mut place = Topology::default();
-        assert_eq!(place.join(&gateway, &gateway).unwrap_err().code(), "device.is-gateway", "nor behind itself");
+        assert_eq!(
+            place.join(&gateway, &gateway).unwrap_err().code(),
+            "device.is-gateway",
+            "nor behind itself"
+        );
         assert_eq!(place.join(&gateway, &above), Ok(true));
         assert_eq!(place.list(&[device("sub-2")]), Err(TopologyError::IsSubDevice { gateway: above }));
     }

@@ -144,7 +144,8 @@ pub fn is_for_gateways(topic: &str) -> bool {
 /// [`MessageError::UnknownTopic`] or [`MessageError::Device`]: there is nobody to answer.
 pub fn parse(topic: &str, payload: &[u8]) -> Result<GatewayRequest, MessageError> {
     let (gateway, verb, is_batch) = parse_topic(topic)?;
-    let payload = if payload.len() > limits::DEVICE_MESSAGE_BYTES_MAX { &[] } else { without_padding(payload) };
+    let payload =
+        if payload.len() > limits::DEVICE_MESSAGE_BYTES_MAX { &[] } else { without_padding(payload) };
     let (id, members) = match serde_json::from_slice(payload) {
         Ok(Envelope { id, params }) => (read_id(id), read_members(params, verb, is_batch)),
         Err(_) => {
@@ -295,10 +296,7 @@ struct Named {
 
 impl From<&DeviceRef> for Named {
     fn from(device: &DeviceRef) -> Self {
-        Self {
-            product_key: device.product_key.to_string(),
-            device_name: device.device_name.to_string(),
-        }
+        Self { product_key: device.product_key.to_string(), device_name: device.device_name.to_string() }
     }
 }
 

@@ -5,10 +5,7 @@ use super::*;
 use crate::device::auth::password;
 
 fn device(name: &str) -> DeviceRef {
-    DeviceRef {
-        product_key: ProductKey::new("pk").unwrap(),
-        device_name: DeviceName::new(name).unwrap(),
-    }
+    DeviceRef { product_key: ProductKey::new("pk").unwrap(), device_name: DeviceName::new(name).unwrap() }
 }
 
 fn request(verb: &str, payload: &str) -> GatewayRequest {
@@ -84,7 +81,8 @@ fn r168_every_signed_word_counts_and_the_others_do_not() {
         assert_eq!(check(&login(&login_but(name, Some(value)))), Err(Refusal::Sign), "{name}");
     }
     assert_eq!(check(&login(&login_but("timestamp", None))), Err(Refusal::Sign));
-    for (name, value) in [("timestamp", Some("789")), ("cleanSession", Some("false")), ("cleanSession", None)] {
+    for (name, value) in [("timestamp", Some("789")), ("cleanSession", Some("false")), ("cleanSession", None)]
+    {
         assert_eq!(check(&login(&login_but(name, value))), Ok(()), "{name}");
     }
 }
@@ -140,8 +138,7 @@ fn r168_the_c_sdk_logs_several_in_with_one_method_for_all() {
 #[test]
 fn r168_a_method_of_its_own_goes_before_that_of_the_list() {
     let members = login_but("signMethod", Some("\"hmacsha256\""));
-    let payload =
-        format!(r#"{{"id":"3","params":{{"signMethod":"hmacmd5","deviceList":[{{{members}}}]}}}}"#);
+    let payload = format!(r#"{{"id":"3","params":{{"signMethod":"hmacmd5","deviceList":[{{{members}}}]}}}}"#);
     assert_eq!(check(&request("batch_login", &payload).members.unwrap()[0], "secret"), Ok(()));
 }
 
