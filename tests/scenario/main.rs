@@ -9,6 +9,7 @@ mod downloads;
 mod failures;
 mod figures;
 mod fleet;
+mod gateways;
 mod idempotency;
 mod login;
 mod main_job;

@@ -24,6 +24,7 @@ mod answer;
 mod block;
 mod call;
 mod device;
+mod gateway;
 pub mod host;
 mod invariants;
 mod observer;
@@ -36,6 +37,7 @@ pub use self::answer::Answer;
 pub use self::block::Block;
 pub use self::call::Call;
 pub use self::device::{Device, Upgrade};
+pub use self::gateway::Gateway;
 pub use self::invariants::{
     invariant_bytes_belong_to_packages, invariant_counts_are_the_sum_of_the_tasks,
     invariant_every_task_has_ended, invariant_nothing_is_left_to_do, invariant_one_task_per_device,

@@ -20,7 +20,7 @@ use crate::counters::Counters;
 use crate::exchange::Exchange;
 use crate::farewell::Farewells;
 use crate::fitter::Terms;
-use crate::hooks::{DOWNLINK_TOPICS, Hooks};
+use crate::hooks::Hooks;
 use crate::login::Doorman;
 use crate::presence::unix_ms;
 use crate::seats::Seats;
@@ -159,8 +159,7 @@ async fn run(hooks: Hooks) -> anyhow::Result<SocketAddr> {
         exchange: hooks.sessions.exchange.clone(),
         seats: hooks.sessions.seats.clone(),
     });
-    *extends.fitter_mgr_mut().await =
-        Box::new(Terms { config: hooks.config.clone(), seats: hooks.sessions.seats.clone() });
+    *extends.fitter_mgr_mut().await = Box::new(Terms { config: hooks.config.clone() });
     hooks.clone().register(extends.hook_mgr().register().as_ref()).await;
 
     tokio::spawn(async move {
@@ -191,7 +190,8 @@ fn listen(config: &BrokerConfig) -> anyhow::Result<Listener> {
         .send_timeout(config.send_timeout)
         .max_packet_size(config.packet_bytes_max())
         .max_clientid_len(config.client_id_bytes_max)
-        .max_subscriptions(config.subscriptions_max.saturating_add(DOWNLINK_TOPICS))
+        // What one session may have depends on its sub-devices; the hook that is asked for each subscription knows.
+        .max_subscriptions(config.subscriptions_of(config.sub_devices_max))
         // What is on its way out is bounded per connection. This bounds how many QoS 2 messages a client may leave
         // half-finished.
         .max_inflight(HALF_FINISHED_MAX)

@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::topics::DOWNLINK_TOPICS;
+
 /// The limits of one broker. All but `listen` have a default that suits shipped device software.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerConfig {
@@ -35,6 +37,9 @@ pub struct BrokerConfig {
     pub device_sessions_max: usize,
     /// Subscriptions of one session. The product page says 100 for a device, those made by the broker not counted.
     pub subscriptions_max: usize,
+    /// Sub-devices that one gateway's connection carries, from the product page. Each adds its own to the gateway's
+    /// subscriptions and queue.
+    pub sub_devices_max: usize,
     /// QoS 1 messages on their way to one client without an acknowledgement.
     pub inflight_max: u16,
     /// When a message that could not be delivered is no longer worth delivering. It also bounds how long a client
@@ -75,6 +80,7 @@ impl Default for BrokerConfig {
             topic_bytes_max: 256,
             device_sessions_max: 20_000,
             subscriptions_max: 128,
+            sub_devices_max: 1_500,
             inflight_max: 32,
             message_expiry: Duration::from_secs(300),
             device_queue: QueueLimit { messages_max: 64, bytes_max: 1024 * 1024 },
@@ -86,6 +92,13 @@ impl Default for BrokerConfig {
 }
 
 impl BrokerConfig {
+    /// Subscriptions of a session that carries so many sub-devices, those of the broker included that the library
+    /// counts.
+    pub(crate) fn subscriptions_of(&self, sub_devices: usize) -> usize {
+        let own = self.subscriptions_max.saturating_mul(sub_devices.saturating_add(1));
+        own.saturating_add(DOWNLINK_TOPICS)
+    }
+
     /// The largest packet: the largest payload and what stands around it.
     pub(crate) fn packet_bytes_max(&self) -> u32 {
         let headers = u32::try_from(self.topic_bytes_max).unwrap_or(u32::MAX).saturating_add(64);

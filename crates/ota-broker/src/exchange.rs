@@ -8,6 +8,8 @@
 //! - A seatholder has at most one session here. The later one replaces the earlier one together with its routes.
 //! - Routes belong to sessions that are here, so nothing is ever queued for a client that is not connected.
 
+mod attach;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -15,6 +17,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use rmqtt::session::Session;
 use rmqtt::types::{From, Id, Message, Publish, Reason, SharedGroup, SubscriptionOptions, Tx};
 
+pub(crate) use self::attach::Attached;
+use self::attach::Attachments;
 use crate::counters::Tally;
 use crate::routes::Routes;
 use crate::seats::{Seat, Seatholder};
@@ -33,6 +37,8 @@ struct Table {
     /// What each session subscribed to, to undo it when the session ends.
     filters: HashMap<Arc<Seatholder>, HashSet<String>>,
     routes: Routes<Arc<Seatholder>, SubscriptionOptions>,
+    /// Which sub-devices the sessions of gateways carry.
+    attachments: Attachments,
 }
 
 /// See the module.
@@ -52,11 +58,13 @@ struct Delivery<'a> {
 }
 
 impl Exchange {
-    /// Puts a session in. Returns the one it replaced, whose routes are gone.
+    /// Puts a session in. Returns the one it replaced, whose routes are gone. A place on a gateway's session is lost
+    /// without a word, for the device is here.
     pub(crate) fn insert(&self, slot: Slot) -> Option<Slot> {
         let mut table = self.write();
         let holder = Arc::new(slot.seat.holder.clone());
         let replaced = table.remove(&holder);
+        table.detach(&holder);
         table.slots.insert(holder, slot);
         replaced
     }
@@ -100,7 +108,8 @@ impl Exchange {
         self.read().slots.values().filter(|slot| slot.tx.is_closed()).cloned().collect()
     }
 
-    /// Adds a subscription to a live session; tells whether the session still is one.
+    /// Adds a subscription to a live session; tells whether the session still is one. A device's filter must still be its
+    /// to use: its sub-device may have left since that was asked.
     pub(crate) fn subscribe(
         &self,
         holder: &Seatholder,
@@ -110,13 +119,29 @@ impl Exchange {
     ) -> bool {
         let mut table = self.write();
         let Some((holder, slot)) = table.slots.get_key_value(holder) else { return false };
-        if slot.session.id != *id {
+        if slot.session.id != *id || !table.is_own(holder, id, filter) {
             return false;
         }
         let holder = holder.clone();
-        table.routes.insert(filter, holder.clone(), terms);
-        table.filters.entry(holder).or_default().insert(filter.to_owned());
+        table.subscribe(&holder, filter, terms);
         true
+    }
+
+    /// Adds a subscription to a live session unless it has it already, in whatever manner.
+    pub(crate) fn subscribe_unless(
+        &self,
+        holder: &Seatholder,
+        id: &Id,
+        filter: &str,
+        terms: SubscriptionOptions,
+    ) {
+        let mut table = self.write();
+        let Some((holder, slot)) = table.slots.get_key_value(holder) else { return };
+        if slot.session.id != *id || table.filters.get(holder).is_some_and(|known| known.contains(filter)) {
+            return;
+        }
+        let holder = holder.clone();
+        table.subscribe(&holder, filter, terms);
     }
 
     /// Removes a subscription from a live session; tells whether there was one.
@@ -187,6 +212,7 @@ impl Exchange {
         let mut table = self.write();
         table.routes.clear();
         table.filters.clear();
+        table.attachments = Attachments::default();
         let slots = std::mem::take(&mut table.slots);
         drop(table);
         for slot in slots.into_values() {
@@ -204,6 +230,11 @@ impl Exchange {
 }
 
 impl Table {
+    fn subscribe(&mut self, holder: &Arc<Seatholder>, filter: &str, terms: SubscriptionOptions) {
+        self.routes.insert(filter, holder.clone(), terms);
+        self.filters.entry(holder.clone()).or_default().insert(filter.to_owned());
+    }
+
     fn remove(&mut self, holder: &Seatholder) -> Option<Slot> {
         let (holder, slot) = self.slots.remove_entry(holder)?;
         for filter in self.filters.remove(&holder).unwrap_or_default() {

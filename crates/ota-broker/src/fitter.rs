@@ -10,18 +10,14 @@ use rmqtt::fitter::{Fitter, FitterManager};
 use rmqtt::types::{ConnectInfo, Disconnect, FitterType, Id, ListenerConfig};
 
 use crate::config::BrokerConfig;
-use crate::seats::Seats;
 
 /// Gives each connection its terms.
 pub(crate) struct Terms {
     pub(crate) config: Arc<BrokerConfig>,
-    pub(crate) seats: Arc<Seats>,
 }
 
 impl FitterManager for Terms {
-    fn create(&self, connect: Arc<ConnectInfo>, id: Id, _: ListenerConfig) -> FitterType {
-        let is_device = self.seats.get(&id).is_some_and(|seat| seat.device.is_some());
-        let queue = if is_device { self.config.device_queue } else { self.config.service_queue };
+    fn create(&self, connect: Arc<ConnectInfo>, _: Id, _: ListenerConfig) -> FitterType {
         let wanted = match connect.as_ref() {
             ConnectInfo::V5(_, connect) => connect.receive_max,
             ConnectInfo::V3(..) => None,
@@ -29,7 +25,11 @@ impl FitterManager for Terms {
         let inflight = NonZeroU16::new(self.config.inflight_max).unwrap_or(NonZeroU16::MIN);
         Arc::new(Term {
             inflight: wanted.map_or(inflight, |wanted| wanted.min(inflight)),
-            queued_messages_max: queue.messages_max,
+            queued_messages_max: self
+                .config
+                .device_queue
+                .messages_max
+                .max(self.config.service_queue.messages_max),
             message_expiry: self.config.message_expiry,
         })
     }
@@ -37,6 +37,7 @@ impl FitterManager for Terms {
 
 struct Term {
     inflight: NonZeroU16,
+    /// Never reached: the backlog, which grows with the sub-devices of a gateway, is full before.
     queued_messages_max: usize,
     message_expiry: Duration,
 }

@@ -18,11 +18,8 @@ use crate::login::{Admission, Doorman};
 use crate::presence::{Status, announcement, unix_ms};
 use crate::seats::{Seat, Seatholder};
 use crate::shared::Sessions;
-use crate::topics::{has_wildcard, topic_belongs_to};
+use crate::topics::{downlink_topics, has_wildcard, is_for_gateways};
 use crate::{DeviceIdentity, Login};
-
-/// How many topics a device is subscribed to by the broker.
-pub(crate) const DOWNLINK_TOPICS: usize = 3;
 
 /// How much of a refused topic is logged. Whole, it may have 64 KiB.
 const LOGGED_TOPIC_CHARS: usize = 128;
@@ -111,14 +108,14 @@ impl Hooks {
         let entry = self.sessions.entry(session.id.clone());
         for topic_filter in downlink_topics(device) {
             let opts = (QoS::AtLeastOnce, None, None).into();
-            let subscribe = Subscribe { topic_filter, opts };
+            let subscribe = Subscribe { topic_filter: TopicFilter::from(topic_filter), opts };
             if let Err(error) = entry.subscribe(&subscribe).await {
                 tracing::warn!(?device, %error, "a device is not subscribed to what is sent to it");
                 return;
             }
         }
         // The library holds this client's turn during the whole login.
-        self.announce(device, &seat, Status::Online);
+        self.announce(device, &seat.session, Status::Online);
     }
 
     /// Takes a session out and announces that its device is gone, unless a later login has replaced it.
@@ -132,15 +129,17 @@ impl Hooks {
         if self.sessions.exchange.remove_session(&seat.holder, id).is_some()
             && let Some(device) = &seat.device
         {
-            self.announce(device, seat, Status::Offline);
+            self.announce(device, &seat.session, Status::Offline);
         }
         drop(turn);
+        // Also of a session that a later one has replaced: what it carried went with it.
+        self.detach_all(id).await;
         self.sessions.seats.leave(id);
     }
 
-    fn announce(&self, device: &DeviceIdentity, seat: &Seat, status: Status) {
-        tracing::debug!(?device, session = %seat.session, status = status.as_str(), "presence");
-        let (from, publish) = announcement(device, seat, status, unix_ms());
+    pub(crate) fn announce(&self, device: &DeviceIdentity, session: &str, status: Status) {
+        tracing::debug!(?device, %session, status = status.as_str(), "presence");
+        let (from, publish) = announcement(device, session, status, unix_ms());
         self.sessions.exchange.publish(&from, &publish);
     }
 
@@ -149,19 +148,36 @@ impl Hooks {
         for slot in self.sessions.exchange.abandoned() {
             self.close(&slot.seat, &slot.session.id).await;
         }
+        for id in self.sessions.exchange.forsaken() {
+            self.detach_all(&id).await;
+        }
         let exchange = self.sessions.exchange.clone();
         let is_live = move |holder: &Seatholder, id: &rmqtt::types::Id| exchange.is_live(holder, id);
         self.sessions.seats.sweep(self.config.connect_timeout * 2, is_live);
     }
 
-    fn may_subscribe(&self, session: &Session, subscribe: &Subscribe) -> bool {
+    /// Tells whether a topic or filter is of a sensible length and this connection's to use.
+    fn is_own(&self, seat: &Seat, session: &Session, filter: &str) -> bool {
+        filter.len() <= self.config.topic_bytes_max
+            && self.sessions.exchange.is_own(&seat.holder, &session.id, filter)
+    }
+
+    async fn may_subscribe(&self, session: &Session, subscribe: &Subscribe) -> bool {
         let Some(seat) = self.sessions.seats.get(&session.id) else { return false };
         let Some(device) = &seat.device else { return true };
         let filter = &subscribe.topic_filter;
         // A share of its own topics would be no use to a device, of which there is one.
-        let is_own = !subscribe.opts.has_shared_group()
-            && filter.len() <= self.config.topic_bytes_max
-            && topic_belongs_to(device, filter);
+        let is_own = !subscribe.opts.has_shared_group() && self.is_own(&seat, session, filter);
+        let max = self.config.subscriptions_of(self.sessions.exchange.carried_count(&session.id));
+        let known = match session.subscriptions().await {
+            Ok(subscriptions) => subscriptions.len().await,
+            Err(_) => return false,
+        };
+        if is_own && known >= max {
+            Tally::count(&self.tally().subscriptions_refused);
+            report_refusal(&seat, device, filter, "one subscription too many is refused");
+            return false;
+        }
         if !is_own {
             Tally::count(&self.tally().subscriptions_refused);
             report_refusal(
@@ -182,9 +198,7 @@ impl Hooks {
             tokio::time::sleep(wait).await;
         }
         let is_small = publish.payload.len() <= self.config.payload_bytes_max as usize;
-        let is_own = publish.topic.len() <= self.config.topic_bytes_max
-            && !has_wildcard(&publish.topic)
-            && topic_belongs_to(device, &publish.topic);
+        let is_own = !has_wildcard(&publish.topic) && self.is_own(&seat, session, &publish.topic);
         if !(is_small && is_own) {
             Tally::count(&self.tally().publishes_refused);
             let what = if is_own {
@@ -193,6 +207,8 @@ impl Hooks {
                 "a message to a topic that is not the device's own is dropped"
             };
             report_refusal(&seat, device, &publish.topic, what);
+        } else if is_for_gateways(&publish.topic) {
+            self.hear_replies(&seat, &session.id);
         }
         is_small && is_own
     }
@@ -225,7 +241,7 @@ impl Handler for Hooks {
                 return (true, acc);
             }
             Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
-                let answer = if self.may_subscribe(session, subscribe) {
+                let answer = if self.may_subscribe(session, subscribe).await {
                     SubscribeAclResult::new_success(subscribe.opts.qos(), None)
                 } else {
                     SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized)
@@ -242,8 +258,9 @@ impl Handler for Hooks {
                 };
                 HookResult::PublishAclResult(answer)
             }
-            Parameter::MessagePublish(..) => {
+            Parameter::MessagePublish(session, _, publish) => {
                 Tally::count(&self.tally().messages_in);
+                self.obey(*session, publish).await;
                 return (true, acc);
             }
             Parameter::MessageDelivered(session, _, publish) => {
@@ -261,17 +278,6 @@ impl Handler for Hooks {
         };
         (false, Some(result))
     }
-}
-
-/// What is sent to a device without it asking: most SDKs rely on being subscribed to these by the broker.
-fn downlink_topics(device: &DeviceIdentity) -> [TopicFilter; DOWNLINK_TOPICS] {
-    let DeviceIdentity { product_key: pk, device_name: dn } = device;
-    [
-        format!("/ota/device/upgrade/{pk}/{dn}"),
-        format!("/sys/{pk}/{dn}/thing/ota/firmware/get_reply"),
-        format!("/sys/{pk}/{dn}/thing/file/download_reply"),
-    ]
-    .map(TopicFilter::from)
 }
 
 /// Logs what a device was refused, loudly only once per connection.

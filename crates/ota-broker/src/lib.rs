@@ -11,6 +11,12 @@
 //! - The broker announces on `/overair/presence/{product key}/{device name}`, QoS 1 and not retained, that a device
 //!   came or went: `{"status":"online","session":"<unique>","at":<unix ms>}`. An `offline` carries the session of
 //!   the `online` it ends. There is none for a session that a later login replaced: the device never left.
+//! - A gateway's connection also carries its sub-devices' topics, from when the service says so on
+//!   `/overair/sub-device/{product key}/{device name}` of the gateway until it says otherwise or the connection ends. A
+//!   sub-device is announced like any device, with a session of its own whose name begins with the gateway's. Should
+//!   it connect by itself meanwhile, that connection takes its place, and the other way round: the later holds.
+//!
+//! A device that speaks on `/ext/session/...` is subscribed to the replies, as to what is sent to every device.
 //!
 //! Deliberately missing: sessions that outlive their connection, retained messages, QoS 2 towards clients, TLS.
 //!
@@ -35,6 +41,7 @@ mod presence;
 mod routes;
 mod seats;
 mod shared;
+mod sub_devices;
 mod topics;
 mod turns;
 

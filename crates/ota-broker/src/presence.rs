@@ -7,7 +7,6 @@ use rmqtt::codec::types::Publish as PublishPacket;
 use rmqtt::types::{ClientId, From, Id, Publish, QoS, TopicName};
 
 use crate::DeviceIdentity;
-use crate::seats::Seat;
 
 /// Whether a device is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +25,19 @@ impl Status {
 }
 
 /// The message that announces a device's status, from nobody but the broker.
-pub(crate) fn announcement(device: &DeviceIdentity, seat: &Seat, status: Status, at: u64) -> (From, Publish) {
+pub(crate) fn announcement(
+    device: &DeviceIdentity,
+    session: &str,
+    status: Status,
+    at: u64,
+) -> (From, Publish) {
     let packet = PublishPacket {
         dup: false,
         retain: false,
         qos: QoS::AtLeastOnce,
         topic: TopicName::from(topic(device)),
         packet_id: None,
-        payload: Bytes::from(payload(&seat.session, status, at)),
+        payload: Bytes::from(payload(session, status, at)),
         properties: None,
     };
     let created = i64::try_from(at).unwrap_or(i64::MAX);
@@ -46,7 +50,7 @@ fn topic(device: &DeviceIdentity) -> String {
     format!("/overair/presence/{}/{}", device.product_key, device.device_name)
 }
 
-/// The announcement as compact JSON. Nothing in it needs escaping: a session is hexadecimal digits and a dash.
+/// The announcement as compact JSON. Nothing in it needs escaping: a session is hexadecimal digits and dashes.
 fn payload(session: &str, status: Status, at: u64) -> String {
     format!(r#"{{"status":"{}","session":"{session}","at":{at}}}"#, status.as_str())
 }

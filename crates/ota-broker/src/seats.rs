@@ -23,6 +23,24 @@ pub(crate) enum Seatholder {
     Service(String),
 }
 
+impl Seatholder {
+    /// The identity of a device.
+    pub(crate) fn identity(&self) -> Option<DeviceIdentity> {
+        match self {
+            Self::Device(product_key, device_name) => {
+                Some(DeviceIdentity { product_key: product_key.clone(), device_name: device_name.clone() })
+            }
+            Self::Service(_) => None,
+        }
+    }
+}
+
+impl From<&DeviceIdentity> for Seatholder {
+    fn from(device: &DeviceIdentity) -> Self {
+        Self::Device(device.product_key.clone(), device.device_name.clone())
+    }
+}
+
 /// One connection that the gate has let in.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -38,6 +56,8 @@ pub(crate) struct Seat {
     pub(crate) pace: Mutex<Pace>,
     /// How often the device was refused something, so that only the first time is loud in the log.
     pub(crate) refusals: AtomicUsize,
+    /// Whether the device has spoken as a gateway does, and hears the replies to that.
+    pub(crate) is_gateway: AtomicBool,
     taken: Instant,
 }
 
@@ -57,6 +77,10 @@ impl Seat {
 #[derive(Debug)]
 pub(crate) struct Backlog {
     limit: QueueLimit,
+    /// How many devices this session speaks for, each with a limit of its own.
+    shares: AtomicUsize,
+    /// What all shares together come to at most.
+    shared_limit: QueueLimit,
     messages: AtomicUsize,
     bytes: AtomicUsize,
     /// Whether a loss has been reported since the backlog was last empty.
@@ -64,12 +88,29 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    pub(crate) fn new(limit: QueueLimit) -> Self {
+    pub(crate) fn new(limit: QueueLimit, shared_limit: QueueLimit) -> Self {
         Self {
             limit,
+            shares: AtomicUsize::new(1),
+            shared_limit,
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             is_losing: AtomicBool::new(false),
+        }
+    }
+
+    /// Sets how many devices the session speaks for.
+    pub(crate) fn set_shares(&self, shares: usize) {
+        self.shares.store(shares.max(1), Ordering::Relaxed);
+    }
+
+    /// What may wait by now.
+    fn limit(&self) -> QueueLimit {
+        let shares = self.shares.load(Ordering::Relaxed);
+        let of = |one: usize, all: usize| one.saturating_mul(shares).min(all.max(one));
+        QueueLimit {
+            messages_max: of(self.limit.messages_max, self.shared_limit.messages_max),
+            bytes_max: of(self.limit.bytes_max, self.shared_limit.bytes_max),
         }
     }
 
@@ -77,7 +118,8 @@ impl Backlog {
     pub(crate) fn admit(&self, bytes: usize) -> bool {
         let messages = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
         let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let fits = messages <= self.limit.messages_max && total <= self.limit.bytes_max;
+        let limit = self.limit();
+        let fits = messages <= limit.messages_max && total <= limit.bytes_max;
         if !fits {
             self.release(bytes);
         }
@@ -131,7 +173,7 @@ impl Seats {
     ) -> Arc<Seat> {
         let now = Instant::now();
         let holder = match &device {
-            Some(device) => Seatholder::Device(device.product_key.clone(), device.device_name.clone()),
+            Some(device) => Seatholder::from(device),
             None => Seatholder::Service(id.client_id.to_string()),
         };
         let limit = if device.is_some() { config.device_queue } else { config.service_queue };
@@ -141,17 +183,23 @@ impl Seats {
             device,
             session: format!("{:x}-{number:x}", self.epoch),
             turned_away,
-            backlog: Backlog::new(limit),
+            backlog: Backlog::new(limit, config.service_queue),
             pace: Mutex::new(Pace::new(
                 config.device_publish_per_second_max,
                 config.device_publish_burst_max,
                 now,
             )),
             refusals: AtomicUsize::new(0),
+            is_gateway: AtomicBool::new(false),
             taken: now,
         });
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).insert(id, seat.clone());
         seat
+    }
+
+    /// Makes a unique name for the session of a sub-device on a gateway's session.
+    pub(crate) fn name_below(&self, session: &str) -> String {
+        format!("{session}-{:x}", self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The seat of a connection.
@@ -171,5 +219,25 @@ impl Seats {
         self.by_id.write().unwrap_or_else(PoisonError::into_inner).retain(|id, seat| {
             now.saturating_duration_since(seat.taken) < patience || is_live(&seat.holder, id)
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r168_each_sub_device_adds_its_own_queue_to_its_gateways() {
+        let limit = |messages_max| QueueLimit { messages_max, bytes_max: 10 * messages_max };
+        let backlog = Backlog::new(limit(2), limit(5));
+        let fill = |count: usize| (0..count).filter(|_| backlog.admit(10)).count();
+        assert_eq!(fill(9), 2);
+        backlog.set_shares(2);
+        assert_eq!(fill(9), 2, "two more");
+        backlog.set_shares(1_000);
+        assert_eq!(fill(9), 1, "never more than one of the service's connections has");
+        backlog.set_shares(1);
+        (0..5).for_each(|_| backlog.release(10));
+        assert_eq!(fill(9), 2);
     }
 }

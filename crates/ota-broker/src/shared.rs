@@ -140,7 +140,7 @@ impl Entry for Place {
             bail!("{filter:?} is no topic filter");
         }
         if !self.sessions.exchange.subscribe(&seat.holder, &self.id, filter, subscribe.opts.clone()) {
-            bail!("the session is over");
+            bail!("the session is over, or no longer carries the sub-device");
         }
         let Some(slot) = self.slot() else { bail!("the session is over") };
         let previous = slot.session.subscriptions_add(filter.clone(), subscribe.opts.clone()).await?;

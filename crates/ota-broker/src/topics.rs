@@ -14,6 +14,33 @@ const OTA_VERBS: [&str; 4] = ["inform", "upgrade", "progress", "request"];
 /// `/ota/device/...` through the layout `/{product}/{device}/...`.
 const RESERVED_ROOTS: [&str; 5] = ["ota", "sys", "ext", "shadow", "overair"];
 
+/// How many topics a device is subscribed to by the broker.
+pub(crate) const DOWNLINK_TOPICS: usize = 3;
+
+/// What is sent to a device without it asking: most SDKs rely on being subscribed to these by the broker.
+pub(crate) fn downlink_topics(device: &DeviceIdentity) -> [String; DOWNLINK_TOPICS] {
+    let DeviceIdentity { product_key: pk, device_name: dn } = device;
+    [
+        format!("/ota/device/upgrade/{pk}/{dn}"),
+        format!("/sys/{pk}/{dn}/thing/ota/firmware/get_reply"),
+        format!("/sys/{pk}/{dn}/thing/file/download_reply"),
+    ]
+}
+
+/// What a gateway asks on behalf of its sub-devices. It hears `{verb}_reply` of each.
+const GATEWAY_VERBS: [&str; 4] = ["login", "logout", "batch_login", "batch_logout"];
+
+/// Tells whether a device speaks as a gateway by publishing on this topic of its own.
+pub(crate) fn is_for_gateways(topic: &str) -> bool {
+    topic.starts_with("/ext/session/")
+}
+
+/// What a gateway is answered on. Only a device that speaks as one is subscribed to these, since hardly any does.
+pub(crate) fn reply_topics(gateway: &DeviceIdentity) -> [String; GATEWAY_VERBS.len()] {
+    let DeviceIdentity { product_key: pk, device_name: dn } = gateway;
+    GATEWAY_VERBS.map(|verb| format!("/ext/session/{pk}/{dn}/combine/{verb}_reply"))
+}
+
 /// Tells whether `filter` is made of the device's own topics only.
 ///
 /// `filter` is a topic or a topic filter. These are a device's own, with `{pk}/{dn}` its identity and `{word}` one
@@ -28,22 +55,30 @@ const RESERVED_ROOTS: [&str; 5] = ["ota", "sys", "ext", "shadow", "overair"];
 /// `/ext` takes one word before the identity, as all documented topics there do: were any number of words allowed,
 /// `/ext/session/{other pk}/{other dn}/{pk}/{dn}` would pass while its reader takes it for the other device's.
 pub fn topic_belongs_to(identity: &DeviceIdentity, filter: &str) -> bool {
-    if !is_valid_identity(identity) || !is_valid_filter(filter) {
-        return false;
+    owner(filter).as_ref() == Some(identity)
+}
+
+/// The only device whose own topics a filter is made of, if there is one; see [`topic_belongs_to`].
+pub(crate) fn owner(filter: &str) -> Option<DeviceIdentity> {
+    if !is_valid_filter(filter) {
+        return None;
     }
-    let Some(path) = filter.strip_prefix('/') else { return false };
-    let segments: Vec<&str> = path.split('/').collect();
-    let is_own = |pk: &str, dn: &str| pk == identity.product_key && dn == identity.device_name;
-    match segments.as_slice() {
-        ["ota", "device", verb, pk, dn, rest @ ..] => {
-            (OTA_VERBS.contains(verb) || *verb == "+") && is_own(pk, dn) && is_nothing_below(rest)
+    let segments: Vec<&str> = filter.strip_prefix('/')?.split('/').collect();
+    let (product_key, device_name) = match segments.as_slice() {
+        ["ota", "device", verb, pk, dn, rest @ ..]
+            if (OTA_VERBS.contains(verb) || *verb == "+") && is_nothing_below(rest) =>
+        {
+            (pk, dn)
         }
-        ["sys", pk, dn, _, ..] => is_own(pk, dn),
-        ["ext", word, pk, dn, ..] => is_word(word) && is_own(pk, dn),
-        ["shadow", word, pk, dn, rest @ ..] => is_word(word) && is_own(pk, dn) && is_nothing_below(rest),
-        [pk, dn, _, ..] => !RESERVED_ROOTS.contains(pk) && is_own(pk, dn),
-        _ => false,
-    }
+        ["sys", pk, dn, _, ..] => (pk, dn),
+        ["ext", word, pk, dn, ..] if is_word(word) => (pk, dn),
+        ["shadow", word, pk, dn, rest @ ..] if is_word(word) && is_nothing_below(rest) => (pk, dn),
+        [pk, dn, _, ..] if !RESERVED_ROOTS.contains(pk) => (pk, dn),
+        _ => return None,
+    };
+    let identity =
+        DeviceIdentity { product_key: (*product_key).to_owned(), device_name: (*device_name).to_owned() };
+    is_valid_identity(&identity).then_some(identity)
 }
 
 /// Tells whether an identity can be a pair of topic segments.

@@ -135,8 +135,19 @@ pub const DEVICE_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// Characters of a message id that is echoed. Ours; the documents say 0..4294967295.
 pub const MESSAGE_ID_LEN_MAX: usize = 64;
 
+/// Sub-devices of one gateway, logged in or not (vendor's limits page: 1,500 online at the same time, R168). One limit
+/// serves for both, so that no login can fail for it; the list is one value of the store (256 KiB).
+pub const SUB_DEVICES_MAX: usize = 1_500;
+/// Sub-devices of one login or logout of several (vendor: 5, later 50).
+pub const SUB_DEVICES_PER_LOGIN_MAX: usize = 50;
+/// Sub-devices that one request gives to a gateway. Ours: each costs some operations of the store.
+pub const SUB_DEVICES_PER_REQUEST_MAX: usize = 100;
+
 /// Characters of the client id's part before the first `|` that is signed (vendor: 64).
 pub const CLIENT_ID_LEN_MAX: usize = 64;
+
+/// Characters of a sub-device's client id, which is signed whole (ours: what the broker takes of a client id).
+pub const SUB_DEVICE_CLIENT_ID_LEN_MAX: usize = 256;
 
 /// How long a download URL lives: 24 h (vendor, R160).
 pub const URL_LIFE_MS: u64 = 24 * 60 * 60 * 1000;

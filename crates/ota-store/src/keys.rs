@@ -12,6 +12,8 @@
 //! | `fleet/{product}`                | how many shards the fleet has              | swap, when a shard splits         |
 //! | `fleet/{product}/{shard}`        | some dozens of device records, each with   | swap, on each report that         |
 //! |                                  | its active task                            | changes something                 |
+//! | `topology/{product}/{name}`      | the gateway of a device, or its            | swap, by the operator             |
+//! |                                  | sub-devices; the name in hexadecimal       |                                   |
 //! | `package/{id}`                   | the package                                | swap, by its trial                |
 //! | `package/{id}/batches`, `…/{n}`  | ids of its batches ([`log`])               | swap, when one is made            |
 //! | `package/{id}/signature`         | the signature of its digest                | set, by the first push that needs |
@@ -39,7 +41,7 @@
 //! [`log`]: crate::log
 //! [`events`]: crate::events
 
-use ota_core::ids::{BatchId, PackageId, ProductKey, UploadId};
+use ota_core::ids::{BatchId, DeviceRef, PackageId, ProductKey, UploadId};
 
 /// All products.
 pub const PRODUCTS: &str = "catalog/products";
@@ -76,6 +78,13 @@ pub fn fleet(product: &ProductKey) -> String {
 /// One shard of a fleet.
 pub fn shard(product: &ProductKey, shard: u32) -> String {
     format!("fleet/{product}/{shard}")
+}
+
+/// The place of a device between gateways and sub-devices. A device's name may hold characters that a key may not, so it
+/// stands in hexadecimal digits, of which there are at most twice the name's 32.
+pub fn topology(device: &DeviceRef) -> String {
+    let name: String = device.device_name.as_str().bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("topology/{}/{name}", device.product_key)
 }
 
 /// A package.

@@ -26,6 +26,7 @@ pub mod settings;
 pub mod shard;
 pub mod shards;
 pub mod targets;
+pub mod topology;
 pub mod transact;
 pub mod work;
 

@@ -16,6 +16,8 @@ use ota_store::shard::Brief;
 use ota_store::{batches, devices, shards};
 use serde::Serialize;
 
+use crate::sub_devices;
+
 #[derive(Serialize)]
 struct DeviceJson {
     product_key: String,
@@ -310,6 +312,7 @@ pub(crate) async fn remove<P: Platform>(platform: &P, device: &DeviceRef) -> Res
     let (shard, _) =
         shards::load_for(kv, &device.product_key, &device.device_name, now).await?.ok_or_else(unknown)?;
     batches::record_shard(kv, &device.product_key, shard, now).await?;
+    sub_devices::forget(platform, device).await?;
     devices::remove(kv, device, now).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }

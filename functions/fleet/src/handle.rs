@@ -6,7 +6,7 @@ use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
 use ota_http::{Problem, Request, Response};
 use ota_platform::Platform;
 
-use crate::{devices, products, security, settings, statistics};
+use crate::{devices, products, security, settings, statistics, sub_devices};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -75,6 +75,15 @@ where
         }
         (&Method::GET, ["v1", "settings"]) => settings::get(platform, &request).await,
         (&Method::PATCH, ["v1", "settings"]) => settings::change(platform, &mut request).await,
+        (&Method::POST, ["v1", "products", key, "devices", name, "sub-devices"]) => {
+            sub_devices::add(platform, &mut request, &device_ref(key, name)?).await
+        }
+        (&Method::GET, ["v1", "products", key, "devices", name, "sub-devices"]) => {
+            sub_devices::list(platform, &request, &device_ref(key, name)?).await
+        }
+        (&Method::DELETE, ["v1", "products", key, "devices", name, "sub-devices", sub_key, sub_name]) => {
+            sub_devices::remove(platform, &device_ref(key, name)?, &device_ref(sub_key, sub_name)?).await
+        }
         _ => Err(Problem::no_route()),
     }
 }

@@ -6,6 +6,7 @@ mod products;
 mod security;
 mod settings;
 mod statistics;
+mod sub_devices;
 
 pub use handle::handle;
 

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use ota_core::device::message::gateway::is_for_gateways;
 use ota_core::device::message::{self, DeviceMessage, MessageError, Step};
 use ota_core::error::Coded;
 use ota_core::ids::DeviceRef;
@@ -13,7 +14,7 @@ use ota_core::task::TaskEvent;
 use ota_http::{Problem, Request, Response, body, respond};
 use ota_platform::Platform;
 
-use crate::{block, report, request};
+use crate::{block, gateway, report, request};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -37,6 +38,10 @@ where
     let payload = body::read(&mut request.body, limits::DEVICE_MESSAGE_BYTES_MAX).await;
     let topic = request.query("topic").unwrap_or_default();
     let parsed = match payload {
+        Ok(payload) if is_for_gateways(topic) => {
+            gateway::receive(platform, topic, &payload).await?;
+            return Ok(respond::empty(StatusCode::NO_CONTENT));
+        }
         Ok(payload) => message::parse(topic, &payload),
         // No redelivery makes it shorter.
         Err(problem) if problem.code == "request.too-large" => {

@@ -1,6 +1,7 @@
 //! Device reports coming in over HTTP: from the MQTT bridge, or from a broker's webhooks.
 
 mod block;
+mod gateway;
 mod handle;
 mod report;
 mod request;

@@ -6,6 +6,7 @@ mod delivery;
 mod hostile;
 mod login;
 mod presence;
+mod sub_devices;
 mod support;
 mod topics;
 mod version_5;

@@ -401,7 +401,7 @@ fn r165_a_package_of_up_to_16_mb_may_be_downloaded_over_mqtt() {
     for protocol in [None, Some("https")] {
         assert_eq!(faults_with(&BatchFields { download_protocol: protocol, ..all() }, &large), []);
     }
-    assert_eq!(NewBatch::check(&mqtt, &package()).unwrap().download, DownloadProtocol::Mqtt);
+    assert_eq!(check(&mqtt).unwrap().download, DownloadProtocol::Mqtt);
 }
 
 #[test]
@@ -422,5 +422,5 @@ fn r31_r165_a_package_of_several_files_is_not_downloaded_over_mqtt() {
 fn another_download_protocol_is_refused_even_without_a_package() {
     let other = BatchFields { download_protocol: Some("ftp"), ..all() };
     assert_eq!(faults(&other), fault("/download_protocol", "value.not-one-of"));
-    assert_eq!(NewBatch::faults_without_package(&other).0.len(), 1);
+    assert_eq!(NewBatch::faults_without_package(&other, NOW).0.len(), 1);
 }

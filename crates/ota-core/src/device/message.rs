@@ -6,6 +6,7 @@
 //!
 //! Deliberately missing: the id of a report. Ids start over at each boot, or never change, so they tell nothing.
 
+pub mod gateway;
 pub(super) mod json;
 
 use alloc::borrow::ToOwned;

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod block;
 pub mod message;
 pub mod push;
+pub mod topology;
 
 mod region;
 

@@ -301,6 +301,7 @@ impl Serialize for ExtData<'_> {
     }
 }
 
+/// An id on its way back, of the type it came with (R169).
 pub(super) struct EchoedId<'a>(pub(super) &'a MessageId);
 
 impl Serialize for EchoedId<'_> {

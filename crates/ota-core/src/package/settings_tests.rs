@@ -40,7 +40,7 @@ fn r32_the_older_limits_have_other_names_suffixes_and_sizes() {
     let package = named("lamp").unwrap();
     let file = Digests { md5: [1; 16], sha256: [2; 32] };
     for (size, good) in [(10_485_760, true), (10_485_761, false)] {
-        assert_eq!(package.check_file(None, None, &file, size).is_ok(), good, "{size}");
+        assert_eq!(package.check_file("", None, None, &file, size).is_ok(), good, "{size}");
     }
     assert_eq!((legacy.packages_max(), PackageLimits::Current.packages_max()), (100, 500));
 }

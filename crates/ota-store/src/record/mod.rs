@@ -15,6 +15,7 @@ mod product_v1;
 mod security_v1;
 mod settings_v1;
 mod task_v1;
+mod topology_v1;
 
 pub(crate) mod device_v1;
 
