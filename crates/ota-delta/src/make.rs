@@ -3,8 +3,8 @@
 //! The way is that of bsdiff, with a table of hashes in place of the suffix array: find long equal bytes, stretch each
 //! find in both directions as long as more bytes are equal than not, and tell what differs inside by subtraction. Code
 //! that has moved keeps most of its bytes but for some addresses, and the differences of those are alike, so they
-//! compress well. The table is made in linear time and takes 8 MiB at most; a suffix array takes four or eight times the
-//! source, and seconds, for each step anew.
+//! compress well. The table is made in linear time and takes 8 MiB at most; a suffix array takes four or eight bytes for
+//! each byte of the source, and would have to be sorted anew in each step.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

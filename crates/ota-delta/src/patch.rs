@@ -67,3 +67,15 @@ impl PatchReader {
         if self.program.is_complete() { Ok(()) } else { Err(Fault::Slice) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restore::Restorer;
+
+    #[test]
+    fn restoring_takes_less_than_64_kib_of_memory() {
+        let held = size_of::<InflateState>() + 2 * BUFFER_LEN + size_of::<Restorer>();
+        assert!(held < 64 * 1024, "{held} bytes");
+    }
+}
