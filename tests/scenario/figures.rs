@@ -117,5 +117,5 @@ fn a_tick_with_nothing_to_do_writes_nothing() {
     let cost = world.operations(|| {
         world.tick();
     });
-    assert_eq!(cost, reads_and_swaps(2, 0), "the lists of open batches and of open uploads");
+    assert_eq!(cost, reads_and_swaps(3, 0), "the lists of open batches, of open uploads and of open deltas");
 }

@@ -83,7 +83,7 @@ impl Problem {
             (_, "exists" | "in-use" | "name-taken" | "version-taken" | "verification" | "ended") => {
                 StatusCode::CONFLICT
             }
-            ("product" | "module" | "package" | "batch" | "upload", "too-many") => StatusCode::CONFLICT,
+            ("product" | "module" | "package" | "batch" | "upload" | "delta", "too-many") => StatusCode::CONFLICT,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }

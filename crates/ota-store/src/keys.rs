@@ -16,8 +16,14 @@
 //! | `batch/{id}`                     | the batch, its cursors, counts and rate    | swap, by dispatch                 |
 //! | `batch/{id}/page/{shard}`        | the ended tasks of the devices that were   | swap, when a task ends            |
 //! |                                  | in that shard when the batch reached it    |                                   |
+//! | `catalog/deltas`, `…/{n}`        | ids of all deltas made here ([`log`])      | swap, when one is asked for       |
+//! | `delta/{id}`                     | a delta and how far it is                  | swap, by dispatch                 |
+//! | `delta/{id}/{n}`                 | its bytes up to slice n that do not fill a | set, while it is made             |
+//! |                                  | chunk of its file yet                      |                                   |
 //! | `work/batches`                   | ids of batches that have not ended         | swap, when one is made or ends    |
 //! | `work/uploads`                   | uploads that are not packages yet          | swap, when one comes or goes      |
+//! | `work/deltas`                    | deltas that are being made                 | swap, when one comes or goes, and |
+//! |                                  |                                            | by the dispatcher that makes them |
 //! | `claim/{key}`                    | counter: who may create `key`              | increment                         |
 //! | `claim-lost/{key}`               | when somebody first found a claim of `key` | set                               |
 //! |                                  | without the record it was for              |                                   |
@@ -29,7 +35,7 @@
 //!
 //! [`log`]: crate::log
 
-use ota_core::ids::{BatchId, PackageId, ProductKey, UploadId};
+use ota_core::ids::{BatchId, DeltaId, PackageId, ProductKey, UploadId};
 
 /// All products.
 pub const PRODUCTS: &str = "catalog/products";
@@ -41,6 +47,10 @@ pub const BATCHES: &str = "catalog/batches";
 pub const WORK_BATCHES: &str = "work/batches";
 /// Uploads that are not packages yet.
 pub const WORK_UPLOADS: &str = "work/uploads";
+/// All deltas made here.
+pub const DELTAS: &str = "catalog/deltas";
+/// Deltas that are being made.
+pub const WORK_DELTAS: &str = "work/deltas";
 /// Prefix of the start-up check's scratch keys.
 pub const CHECK: &str = "check";
 
@@ -87,6 +97,16 @@ pub fn batch(id: BatchId) -> String {
 /// One page of a batch's history.
 pub fn page(id: BatchId, page: u32) -> String {
     format!("batch/{id}/page/{page}")
+}
+
+/// A delta made here.
+pub fn delta(id: DeltaId) -> String {
+    format!("delta/{id}")
+}
+
+/// The bytes of a delta up to the end of its first `slices` slices that do not fill a chunk.
+pub fn delta_tail(id: DeltaId, slices: u32) -> String {
+    format!("delta/{id}/{slices}")
 }
 
 /// A sealed page of a log.

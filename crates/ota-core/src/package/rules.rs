@@ -248,13 +248,13 @@ impl NewPackage {
     }
 }
 
-fn required(text: Option<&str>) -> Result<&str, ValueError> {
+pub(crate) fn required(text: Option<&str>) -> Result<&str, ValueError> {
     text.filter(|text| !text.is_empty()).ok_or(ValueError::Missing)
 }
 
 /// Checks a package's name: 1 to 40 of Chinese, Japanese, letters, digits, `-`, `_`, `(`, `)`; the first is one of the
 /// letters or digits (R16-R18).
-fn check_package_name(name: &str) -> Result<(), ValueError> {
+pub(crate) fn check_package_name(name: &str) -> Result<(), ValueError> {
     check_len(name, 1, limits::PACKAGE_NAME_LEN_MAX)?;
     let allowed = "Chinese, Japanese, letters, digits, `-`, `_`, `(`, `)`";
     if !name.chars().all(|c| is_letter_or_digit(c) || matches!(c, '-' | '_' | '(' | ')')) {

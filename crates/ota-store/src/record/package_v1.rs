@@ -50,6 +50,8 @@ struct PackageRecord<'a> {
     fingerprint: [u8; 16],
     #[n(18)]
     deleted: bool,
+    #[n(19)]
+    slice_bytes: Option<u32>,
 }
 
 impl Record for StoredPackage {
@@ -75,6 +77,7 @@ impl Record for StoredPackage {
             blob: self.blob.0,
             fingerprint: self.fingerprint,
             deleted: self.deleted,
+            slice_bytes: package.slice_bytes,
         };
         write_body(&record, out);
     }
@@ -95,6 +98,7 @@ impl Record for StoredPackage {
             algorithm: state(DigestAlgorithm::parse(record.algorithm), record.algorithm)?,
             digests: Digests { md5: record.md5, sha256: record.sha256 },
             size: record.size,
+            slice_bytes: record.slice_bytes,
             file_name: record.file_name.to_owned(),
             description: record.description.to_owned(),
             udi: record.udi.to_owned(),
