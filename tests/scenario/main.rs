@@ -10,6 +10,7 @@ mod figures;
 mod fleet;
 mod idempotency;
 mod login;
+mod made_deltas;
 mod main_job;
 mod modules;
 mod offline;

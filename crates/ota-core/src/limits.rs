@@ -38,8 +38,8 @@ pub const DELTA_IMAGE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Bytes of an image that a delta without slices is made of. Ours: the whole target and its patch lie there as well, and
 /// one step makes all of it.
 pub const DELTA_UNSLICED_BYTES_MAX: u64 = 8 * 1024 * 1024;
-/// Bytes of the target that one step makes a delta of, unless one slice is longer. Ours: a second's work or so.
-pub const DELTA_STEP_BYTES: u32 = 4 * 1024 * 1024;
+/// Bytes of the target that one step makes a delta of, unless a delta without slices is longer. Ours: the largest slice.
+pub const DELTA_STEP_BYTES: u32 = 2 * 1024 * 1024;
 /// Deltas that are being made at once. Ours: they are made one step a tick, so the last of them waits some hours.
 pub const OPEN_DELTAS_MAX: usize = 100;
 /// How long a dispatcher that makes deltas keeps the others from it, unless it says before that it is done. Ours: far

@@ -69,9 +69,12 @@ async fn step<P: Platform>(
         tidy(platform, &stored).await?;
         return Ok(false);
     }
-    let event = match progress(platform, &stored, report).await? {
-        Ok(event) => event,
-        Err(failure) => DeltaEvent::Failed(failure),
+    let event = match progress(platform, &stored, report).await {
+        Ok(Ok(event)) => event,
+        Ok(Err(failure)) => DeltaEvent::Failed(failure),
+        // Somebody whose turn came meanwhile may have gone on with it, and removed what this step was looking for.
+        Err(_) if deltas::get(kv, id).await?.as_ref() != Some(&stored) => return Ok(true),
+        Err(problem) => return Err(problem),
     };
     if let Some(after) = deltas::apply(kv, id, &event, platform.now()).await?
         && after.delta.status != DeltaStatus::Making
