@@ -131,7 +131,11 @@ mod tests {
     #[test]
     fn r34_a_delta_of_another_slice_size_is_refused() {
         for slice_bytes in [1, 32_767, 65_535, 131_072, 2_000_000, u32::MAX] {
-            assert_eq!(Header::parse(&bytes(&header(slice_bytes, 5_000))), Err(Fault::Header), "{slice_bytes}");
+            assert_eq!(
+                Header::parse(&bytes(&header(slice_bytes, 5_000))),
+                Err(Fault::Header),
+                "{slice_bytes}"
+            );
         }
     }
 

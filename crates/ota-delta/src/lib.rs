@@ -19,4 +19,4 @@ mod restore;
 
 pub use self::header::{ALGORITHM, HEADER_LEN, Header, MAGIC, SLICE_BYTES, VERSION};
 pub use self::make::{MakeError, Maker, WINDOW_BYTES, make};
-pub use self::restore::{Fault, Restorer, RestoreError, Storage, restore};
+pub use self::restore::{Fault, RestoreError, Restorer, Storage, restore};

@@ -179,11 +179,7 @@ impl Restorer {
     ///
     /// # Errors
     /// A fault of the delta, or the storage's error. Nothing can be pushed afterwards.
-    pub fn push<S: Storage>(
-        &mut self,
-        bytes: &[u8],
-        storage: &mut S,
-    ) -> Result<(), RestoreError<S::Error>> {
+    pub fn push<S: Storage>(&mut self, bytes: &[u8], storage: &mut S) -> Result<(), RestoreError<S::Error>> {
         let outcome = self.take(bytes, storage);
         if outcome.is_err() {
             self.stage = Stage::Broken;
@@ -217,7 +213,8 @@ impl Restorer {
                 }
                 Stage::PatchLength => {
                     if self.hold(&mut rest, 4) {
-                        let left = u32::from_le_bytes([self.held[0], self.held[1], self.held[2], self.held[3]]);
+                        let left =
+                            u32::from_le_bytes([self.held[0], self.held[1], self.held[2], self.held[3]]);
                         // No compressed patch is empty.
                         if left == 0 {
                             return Err(Fault::Compression.into());

@@ -283,6 +283,10 @@ mod tests {
         let late = block_on(take_turn(&kv, Timestamp(60_005))).unwrap();
         assert!(late.is_some(), "whoever had it is dead");
         block_on(end_turn(&kv, &turn, Timestamp(60_006))).unwrap();
-        assert_eq!(block_on(take_turn(&kv, Timestamp(60_007))).unwrap(), None, "a turn is ended by its owner");
+        assert_eq!(
+            block_on(take_turn(&kv, Timestamp(60_007))).unwrap(),
+            None,
+            "a turn is ended by its owner"
+        );
     }
 }

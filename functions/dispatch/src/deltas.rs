@@ -43,7 +43,11 @@ async fn oldest<P: Platform>(platform: &P, turn: &OpenDeltas, report: &mut Repor
             Ok(true) => break,
             Ok(false) => {}
             Err(problem) => {
-                platform.log(&format!("delta {id}: {}: {}", problem.code, problem.log.as_deref().unwrap_or("")));
+                platform.log(&format!(
+                    "delta {id}: {}: {}",
+                    problem.code,
+                    problem.log.as_deref().unwrap_or("")
+                ));
                 failed = Some(problem);
             }
         }
@@ -307,7 +311,10 @@ async fn tidy<P: Platform>(platform: &P, stored: &StoredDelta) -> Result<(), Pro
         let chunks_max = delta.target_size.div_ceil(CHUNK_BYTES as u64);
         let bytes = OpenUpload { id: stored.blob(), since: Timestamp(0), chunks_max, taken_by: None };
         if !work::add_upload(kv, bytes, now).await? {
-            return Err(Problem::new("upload.too-many", "the bytes of a failed delta cannot be collected yet"));
+            return Err(Problem::new(
+                "upload.too-many",
+                "the bytes of a failed delta cannot be collected yet",
+            ));
         }
     }
     deltas::remove_tails(kv, delta).await?;

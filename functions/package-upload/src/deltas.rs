@@ -113,7 +113,10 @@ where
 
     let delta = new.begin(id, &target, &source, now);
     // Looked at now, so that nobody waits for a package that cannot be; and once more when it is made.
-    packages::catalog(kv).await?.add(entry(&delta, &target, &source)).map_err(|refused| Problem::of(&refused))?;
+    packages::catalog(kv)
+        .await?
+        .add(entry(&delta, &target, &source))
+        .map_err(|refused| Problem::of(&refused))?;
     let stored = StoredDelta { delta, fingerprint: identity.fingerprint };
     let made = deltas::create(kv, &stored, now).await?.ok_or_else(|| Problem::of(&DeltaError::TooMany))?;
     Ok(respond::json(StatusCode::CREATED, &DeltaJson::from(&made.delta)))

@@ -50,7 +50,9 @@ fn delta(target_size: u64, slice: SliceSize) -> Delta {
 #[test]
 fn r34_a_slice_has_2_mb_64_kb_or_32_kb_or_all() {
     let (target, source) = (package("2.0", 50_000), package("1.0", 50_000));
-    for (slice, bytes) in [("none", None), ("2M", Some(2_097_152)), ("64K", Some(65_536)), ("32K", Some(32_768))] {
+    for (slice, bytes) in
+        [("none", None), ("2M", Some(2_097_152)), ("64K", Some(65_536)), ("32K", Some(32_768))]
+    {
         assert_eq!(SliceSize::parse(slice).map(SliceSize::bytes), Some(bytes));
         assert_eq!(check(&target, &source, slice), [""; 0], "{slice}");
     }
@@ -163,11 +165,17 @@ fn r36_a_delta_is_making_until_all_of_it_is_made_and_then_ready_for_good() {
     assert!(delta.apply(&made(0..1, 10), NOW));
     assert!(!delta.apply(&made(0..1, 10), NOW), "a step counts once");
     assert!(!delta.apply(&DeltaEvent::Finished, NOW), "a slice is missing");
-    assert_eq!((delta.status.as_str(), delta.progress_percent(), delta.saved_percent()), ("making", 50, None));
+    assert_eq!(
+        (delta.status.as_str(), delta.progress_percent(), delta.saved_percent()),
+        ("making", 50, None)
+    );
     assert!(delta.apply(&made(1..2, 20_000), NOW));
     assert_eq!(delta.progress_percent(), 99, "the package is missing");
     assert!(delta.apply(&DeltaEvent::Finished, Timestamp(7)));
-    assert_eq!((delta.status.as_str(), delta.progress_percent(), delta.saved_percent()), ("ready", 100, Some(80)));
+    assert_eq!(
+        (delta.status.as_str(), delta.progress_percent(), delta.saved_percent()),
+        ("ready", 100, Some(80))
+    );
     let ready = delta.clone();
     for event in [made(0..1, 1), DeltaEvent::Finished, DeltaEvent::Failed(DeltaFailure::NotSmaller)] {
         assert!(!delta.apply(&event, Timestamp(9)));

@@ -100,7 +100,9 @@ impl DeltaFailure {
             Self::NotSmaller => "the delta is not smaller than the target image; use the full package",
             Self::PackageDeleted => "one of the two packages was deleted meanwhile",
             Self::Unfaithful => "the delta did not restore the target image when it was tried",
-            Self::Refused { .. } => "a package of this name or these versions exists by now, or there are too many",
+            Self::Refused { .. } => {
+                "a package of this name or these versions exists by now, or there are too many"
+            }
         }
     }
 }
