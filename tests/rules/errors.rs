@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What stands before the dot of a code.
-const NOUNS: [&str; 16] = [
-    "auth", "batch", "broker", "device", "download", "message", "module", "package", "product", "request",
-    "security", "service", "store", "task", "upload", "value",
+const NOUNS: [&str; 17] = [
+    "auth", "batch", "broker", "delta", "device", "download", "message", "module", "package", "product",
+    "request", "security", "service", "store", "task", "upload", "value",
 ];
 
 fn root() -> PathBuf {

@@ -15,6 +15,8 @@ use ota_tests::{
     minutes, seconds,
 };
 
+use crate::made_deltas;
+
 /// Rounds in which everything must have come to its end.
 const ROUNDS_MAX: u32 = 60;
 /// How many ways of failing again and again are tried.
@@ -218,6 +220,16 @@ fn hard_times_survive_a_refusal_of_any_one_operation() {
 #[test]
 fn hard_times_survive_the_loss_of_any_one_answer() {
     each_in_turn(hard_times, MemoryKv::new, Fault::AnswerLost);
+}
+
+#[test]
+fn making_a_delta_survives_a_refusal_of_any_one_operation() {
+    each_in_turn(made_deltas::story, MemoryKv::new, Fault::Refused);
+}
+
+#[test]
+fn making_a_delta_survives_the_loss_of_any_one_answer() {
+    each_in_turn(made_deltas::story, MemoryKv::with_spin_quirks, Fault::AnswerLost);
 }
 
 /// Picks one number in `every`, without a rhythm that a loop could fall into.

@@ -12,6 +12,7 @@ mod fleet;
 mod gateways;
 mod idempotency;
 mod login;
+mod made_deltas;
 mod main_job;
 mod modules;
 mod offline;

@@ -111,7 +111,7 @@ pub(crate) async fn answer<P: Platform>(platform: &P, request: http::Request<Bod
         fleet::handle(platform, request).await
     } else if under("/v1/packages/") && path.ends_with("/verification") {
         package_verify::handle(platform, request).await
-    } else if under("/v1/uploads") || under("/v1/packages") {
+    } else if under("/v1/uploads") || under("/v1/packages") || under("/v1/deltas") {
         package_upload::handle(platform, request).await
     } else if under("/v1/events") {
         events::handle(platform, request).await

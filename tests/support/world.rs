@@ -338,11 +338,17 @@ impl World {
     /// Lets somebody else make a request right before the store's operation number `at` from now on. It takes the place
     /// of the store's faults. The cell tells the status of the answer once the moment has come.
     pub fn interrupt(&self, at: u64, rival: Call) -> Rc<Cell<Option<u16>>> {
+        self.interrupt_after(at, 0, rival)
+    }
+
+    /// As [`Self::interrupt`], with time passing before the rival's request: the interrupted one has stalled.
+    pub fn interrupt_after(&self, at: u64, ms: u64, rival: Call) -> Rc<Cell<Option<u16>>> {
         let answered = Rc::new(Cell::new(None));
         let (told, engine, seen) = (Rc::clone(&answered), self.0.engine.clone(), Cell::new(0));
         self.kv().set_faults(move |_, _| {
             seen.set(seen.get() + 1);
             if seen.get() == at {
+                engine.advance_ms(ms);
                 // Memory never makes anybody wait, so one turn is all a handler needs.
                 let response = call::answer(&engine, rival.request()).now_or_never();
                 told.set(Some(response.expect("a handler over memory is ready at once").status().as_u16()));

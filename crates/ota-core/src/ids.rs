@@ -169,6 +169,10 @@ random_id!(
     BatchId
 );
 random_id!(
+    /// The id of a delta that the service makes; the package and the file made of it have the same.
+    DeltaId
+);
+random_id!(
     /// An upload's id: bytes that have arrived and are not a package yet.
     UploadId
 );

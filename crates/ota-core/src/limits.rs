@@ -50,6 +50,21 @@ pub const PACKAGE_FILE_NAME_LEN_MAX: usize = 32;
 /// Characters of an uploaded file's name. Ours: what common file systems allow.
 pub const FILE_NAME_LEN_MAX: usize = 255;
 
+/// Bytes of the target image of a delta that the service makes: 20 KB exactly (older document, R35).
+pub const DELTA_TARGET_BYTES_MIN: u64 = 20 * 1024;
+/// Bytes of an image that a delta is made of. Ours: the source lies in the memory of a function, which has 64 MiB.
+pub const DELTA_IMAGE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Bytes of an image that a delta without slices is made of. Ours: the whole target and its patch lie there as well, and
+/// one step makes all of it.
+pub const DELTA_UNSLICED_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes of the target that one step makes a delta of, unless a delta without slices is longer. Ours: the largest slice.
+pub const DELTA_STEP_BYTES: u32 = 2 * 1024 * 1024;
+/// Deltas that are being made at once. Ours: they are made one step a tick, so the last of them waits some hours.
+pub const OPEN_DELTAS_MAX: usize = 100;
+/// How long a dispatcher that makes deltas keeps the others from it, unless it says before that it is done. Ours: far
+/// longer than a step takes; making the same step twice does no harm.
+pub const DELTA_TURN_MS: u64 = 60_000;
+
 /// Test devices of one verification (API, R44).
 pub const VERIFY_DEVICES_MAX: usize = 10;
 /// Named devices of one batch request (API, R65).

@@ -88,7 +88,9 @@ impl Problem {
             }
             ("batch", "no-schedule" | "not-dynamic" | "strategy-canceled") => StatusCode::CONFLICT,
             ("task", _) if self.faults.0.is_empty() => StatusCode::CONFLICT,
-            ("product" | "module" | "package" | "batch" | "upload", "too-many") => StatusCode::CONFLICT,
+            ("product" | "module" | "package" | "batch" | "upload" | "delta", "too-many") => {
+                StatusCode::CONFLICT
+            }
             ("device", "has-gateway" | "is-gateway" | "is-sub-device" | "too-many-sub-devices") => {
                 StatusCode::CONFLICT
             }

@@ -27,8 +27,14 @@
 //! | `lanes/{product}`                | what its running batches lay claim to      | swap, when one begins or ends     |
 //! | `events`                         | the newest events ([`events`])             | swap, when something happened     |
 //! | `events/{n}`                     | a page of older events                     | once, when it is full             |
+//! | `catalog/deltas`, `…/{n}`        | ids of all deltas made here ([`log`])      | swap, when one is asked for       |
+//! | `delta/{id}`                     | a delta and how far it is                  | swap, by dispatch                 |
+//! | `delta/{id}/{n}`                 | its bytes up to slice n that do not fill a | set, while it is made             |
+//! |                                  | chunk of its file yet                      |                                   |
 //! | `work/batches`                   | ids of batches that have not ended         | swap, when one is made or ends    |
 //! | `work/uploads`                   | uploads that are not packages yet          | swap, when one comes or goes      |
+//! | `work/deltas`                    | deltas that are being made                 | swap, when one comes or goes, and |
+//! |                                  |                                            | by the dispatcher that makes them |
 //! | `claim/{key}`                    | counter: who may create `key`              | increment                         |
 //! | `claim-lost/{key}`               | when somebody first found a claim of `key` | set                               |
 //! |                                  | without the record it was for              |                                   |
@@ -41,7 +47,7 @@
 //! [`log`]: crate::log
 //! [`events`]: crate::events
 
-use ota_core::ids::{BatchId, DeviceRef, PackageId, ProductKey, UploadId};
+use ota_core::ids::{BatchId, DeltaId, DeviceRef, PackageId, ProductKey, UploadId};
 
 /// All products.
 pub const PRODUCTS: &str = "catalog/products";
@@ -57,6 +63,10 @@ pub const SETTINGS: &str = "settings";
 pub const WORK_BATCHES: &str = "work/batches";
 /// Uploads that are not packages yet.
 pub const WORK_UPLOADS: &str = "work/uploads";
+/// All deltas made here.
+pub const DELTAS: &str = "catalog/deltas";
+/// Deltas that are being made.
+pub const WORK_DELTAS: &str = "work/deltas";
 /// Prefix of the start-up check's scratch keys.
 pub const CHECK: &str = "check";
 
@@ -135,6 +145,16 @@ pub fn lanes(product: &ProductKey) -> String {
 /// A full page of events.
 pub fn event_page(number: u64) -> String {
     format!("events/{number}")
+}
+
+/// A delta made here.
+pub fn delta(id: DeltaId) -> String {
+    format!("delta/{id}")
+}
+
+/// The bytes of a delta up to the end of its first `slices` slices that do not fill a chunk.
+pub fn delta_tail(id: DeltaId, slices: u32) -> String {
+    format!("delta/{id}/{slices}")
 }
 
 /// A sealed page of a log.

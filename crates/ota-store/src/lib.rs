@@ -11,6 +11,7 @@ pub mod batches;
 pub mod blobs;
 pub mod check;
 pub mod claim;
+pub mod deltas;
 pub mod devices;
 pub mod events;
 pub mod keys;

@@ -142,6 +142,14 @@ pub async fn get(kv: &impl Kv, id: PackageId) -> Result<Option<StoredPackage>, S
     Ok(stored.filter(|stored| !stored.deleted))
 }
 
+/// Returns a package's record, also that of one that was deleted.
+///
+/// # Errors
+/// The store's.
+pub async fn get_record(kv: &impl Kv, id: PackageId) -> Result<Option<StoredPackage>, StoreError> {
+    load(kv, &keys::package(id)).await
+}
+
 /// Makes a package: its record, then its place in the catalogue, which is what makes it exist. The account may have
 /// `packages_max`.
 ///

@@ -22,7 +22,13 @@ fn device(name: &str) -> DeviceRef {
 fn store(names: &[&str]) -> MemoryKv {
     let kv = MemoryKv::with_spin_quirks();
     let key = ProductKey::new("a1").unwrap();
-    let product = Product { key: key.clone(), name: "meter".into(), modules: Vec::new(), created_at: NOW, settings: Default::default() };
+    let product = Product {
+        key: key.clone(),
+        name: "meter".into(),
+        modules: Vec::new(),
+        created_at: NOW,
+        settings: Default::default(),
+    };
     block_on(products::create(&kv, product, NOW)).unwrap().unwrap();
     let made_secret = DeviceSecret::from_random([0; 16]);
     let new = |name: &&str| NewDevice {

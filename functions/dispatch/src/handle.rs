@@ -9,7 +9,7 @@ use ota_platform::Platform;
 use ota_store::{batches, shards, work};
 use serde::Serialize;
 
-use crate::{finish, push, sweep, walk};
+use crate::{deltas, finish, push, sweep, walk};
 
 /// What a call has done.
 #[derive(Debug, Default, Serialize)]
@@ -28,6 +28,8 @@ pub(crate) struct Report {
     pub(crate) recorded: u32,
     /// Uploads collected.
     pub(crate) collected: u32,
+    /// Slices of deltas made.
+    pub(crate) slices: u32,
 }
 
 /// Answers a request.
@@ -106,6 +108,7 @@ async fn tick<P: Platform>(platform: &P, only: Option<BatchId>) -> Result<Report
     if only.is_none() {
         finish::uploads(platform, &mut report).await?;
         sweep::some_shards(platform, &mut report).await?;
+        deltas::make(platform, &mut report).await?;
     }
     match failed {
         Some(problem) => Err(problem),

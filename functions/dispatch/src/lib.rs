@@ -1,6 +1,7 @@
 //! What the clock asks for: give devices their tasks, push, retry, expire, record, finish. Any clock may call it, and any
 //! number of calls may overlap.
 
+mod deltas;
 mod finish;
 mod handle;
 mod push;

@@ -2,9 +2,7 @@
 
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::UploadId;
-use ota_core::package::{
-    FileFields, FilesFields, NewPackage, PackageFile, check_file_name, is_device_list,
-};
+use ota_core::package::{FileFields, FilesFields, NewPackage, PackageFile, check_file_name, is_device_list};
 use ota_core::settings::PackageLimits;
 use ota_http::Problem;
 use ota_http::json::Fields;

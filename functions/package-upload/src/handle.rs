@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::Method;
-use ota_core::ids::PackageId;
+use ota_core::ids::{DeltaId, PackageId};
 use ota_http::{Problem, Request, Response};
 use ota_platform::Platform;
 
-use crate::{packages, uploads};
+use crate::{deltas, packages, uploads};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -36,6 +36,9 @@ where
         (&Method::GET, ["v1", "packages", id, "download_url"]) => {
             packages::download_url(platform, package_id(id)?).await
         }
+        (&Method::POST, ["v1", "deltas"]) => deltas::create(platform, &mut request).await,
+        (&Method::GET, ["v1", "deltas"]) => deltas::list(platform, &request).await,
+        (&Method::GET, ["v1", "deltas", id]) => deltas::get(platform, delta_id(id)?).await,
         _ => Err(Problem::no_route()),
     }
 }
@@ -43,4 +46,9 @@ where
 /// An id that no package can have is one that no package has.
 fn package_id(text: &str) -> Result<PackageId, Problem> {
     text.parse().map_err(|_| Problem::not_found("package"))
+}
+
+/// See [`package_id`].
+fn delta_id(text: &str) -> Result<DeltaId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("delta"))
 }

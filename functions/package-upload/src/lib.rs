@@ -1,5 +1,6 @@
-//! Upgrade packages: streaming uploads, validation, listing.
+//! Upgrade packages: streaming uploads, validation, listing; and deltas to be made of two of them.
 
+mod deltas;
 mod files;
 mod handle;
 mod packages;

@@ -39,6 +39,8 @@ struct PackageJson {
     sha256: Option<String>,
     size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    slice_bytes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     file_name: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<FileJson>,
@@ -115,6 +117,7 @@ impl From<&Package> for PackageJson {
             md5: digest(DigestAlgorithm::Md5),
             sha256: digest(DigestAlgorithm::Sha256),
             size: package.size,
+            slice_bytes: package.slice_bytes,
             file_name: one_file.then(|| package.file_name.clone()),
             files: package.files.iter().map(|file| FileJson::new(file, package.algorithm)).collect(),
             description: package.description.clone(),
@@ -254,6 +257,7 @@ fn package(new: NewPackage, blob: &Blob, id: PackageId, now: ota_core::time::Tim
         algorithm: new.algorithm,
         digests: blob.digests.clone(),
         size: blob.size,
+        slice_bytes: None,
         file_name: blob.file_name.clone(),
         description: new.description,
         udi: new.udi,

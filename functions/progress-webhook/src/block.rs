@@ -49,7 +49,8 @@ async fn find<P: Platform>(
     let (kv, now) = (platform.kv(), platform.now());
     let Some((found, _)) = devices::find(kv, device, now).await? else { return Ok(None) };
     let told = |status| matches!(status, TaskStatus::Notified | TaskStatus::InProgress);
-    let task = found.tasks.into_iter().find(|task| told(task.status) && request.names_stream_of(task.batch_id));
+    let task =
+        found.tasks.into_iter().find(|task| told(task.status) && request.names_stream_of(task.batch_id));
     let Some(task) = task else { return Ok(None) };
     let Some(stored) = batches::get(kv, task.batch_id).await? else { return Ok(None) };
     if stored.batch.download != DownloadProtocol::Mqtt {

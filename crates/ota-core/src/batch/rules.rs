@@ -5,9 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::schedule::check_schedule;
-use super::{
-    BatchError, DownloadProtocol, GrayPercent, ScheduleFields, Tag, TargetSelection, UpgradeMode,
-};
+use super::{BatchError, DownloadProtocol, GrayPercent, ScheduleFields, Tag, TargetSelection, UpgradeMode};
 use crate::device::Region;
 use crate::device::push::is_reserved_tag_key;
 use crate::error::{Faults, ValueError, check_len};

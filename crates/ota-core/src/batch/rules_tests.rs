@@ -27,6 +27,7 @@ pub(super) fn package() -> Package {
         algorithm: DigestAlgorithm::Sha256,
         digests: Digests { md5: [0; 16], sha256: [0; 32] },
         size: 1,
+        slice_bytes: None,
         file_name: "lamp.bin".to_string(),
         description: String::new(),
         udi: String::new(),

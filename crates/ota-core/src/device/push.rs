@@ -89,6 +89,8 @@ pub struct UpgradeNotice<'a> {
     pub digests: &'a Digests,
     /// Whether the bytes are a difference to the version before.
     pub is_delta: bool,
+    /// Bytes of the target that each slice of the difference restores, if it is sliced (R37).
+    pub slice_bytes: Option<u32>,
     /// The module to upgrade.
     pub module: &'a ModuleName,
     /// The batch's tags, as keys and values.
@@ -109,6 +111,7 @@ impl<'a> UpgradeNotice<'a> {
             algorithm: package.algorithm,
             digests: &package.digests,
             is_delta: package.kind.source_version().is_some(),
+            slice_bytes: package.slice_bytes,
             module: &package.module,
             tags,
             udi: &package.udi,
@@ -200,6 +203,9 @@ struct Data<'a> {
     version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_diff: Option<u8>,
+    // The spelling of the devices.
+    #[serde(rename = "splictSize", skip_serializing_if = "Option::is_none")]
+    slice_bytes: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sign: Option<String>,
     sign_method: &'static str,
@@ -248,6 +254,7 @@ impl<'a> Data<'a> {
             size: one_file.then_some(notice.size),
             version: notice.target_version.as_str(),
             is_diff: notice.is_delta.then_some(1),
+            slice_bytes: notice.slice_bytes.filter(|_| notice.is_delta),
             sign: one_file.then(|| notice.digests.hex(notice.algorithm)),
             sign_method: notice.algorithm.wire_name(),
             md5: one_file.then(|| notice.digests.hex(DigestAlgorithm::Md5)),

@@ -41,6 +41,7 @@ fn with_notice(check: impl Fn(UpgradeNotice<'_>)) {
         algorithm: DigestAlgorithm::Sha256,
         digests: &DIGESTS,
         is_delta: false,
+        slice_bytes: None,
         module: &ModuleName::default_module(),
         tags: &[],
         udi: "",
@@ -117,7 +118,8 @@ fn every_member_of_a_notice_is_a_reserved_tag_key() {
     with_notice(|notice| {
         let (module, tags) = (ModuleName::new("MCU").unwrap(), tags(&[("k", "v")]));
         let full =
-            UpgradeNotice { is_delta: true, module: &module, tags: &tags, ..notice }.signed(Some("c2ln"));
+            UpgradeNotice { is_delta: true, slice_bytes: Some(1), module: &module, tags: &tags, ..notice }
+                .signed(Some("c2ln"));
         let value: serde_json::Value = serde_json::from_str(&render_push(&full, 1)).unwrap();
         let members = |value: &serde_json::Value| {
             value.as_object().unwrap().keys().cloned().collect::<alloc::vec::Vec<_>>()
@@ -132,6 +134,22 @@ fn every_member_of_a_notice_is_a_reserved_tag_key() {
             for key in members(&value["data"]).iter().chain(&file_members(&value)) {
                 assert!(is_reserved_tag_key(key), "{key}");
             }
+        }
+    });
+}
+
+#[test]
+fn r37_a_sliced_delta_says_how_long_its_slices_are_and_nothing_else_does() {
+    with_notice(|notice| {
+        let text = |is_delta, slice_bytes| {
+            let notice = UpgradeNotice { is_delta, slice_bytes, ..notice };
+            [render_push(&notice, 1), render_get_reply(&MessageId::Number(1), Some(&notice))]
+        };
+        for text in text(true, Some(65_536)) {
+            assert!(text.contains(r#","isDiff":1,"splictSize":65536,"sign":"#), "{text}");
+        }
+        for text in [text(true, None), text(false, None), text(false, Some(65_536))].concat() {
+            assert!(!text.contains("splictSize"), "{text}");
         }
     });
 }

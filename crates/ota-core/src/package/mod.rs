@@ -1,7 +1,7 @@
 //! An upgrade package: what devices are to run, and whether it has been tried.
 
 mod files;
-mod rules;
+pub(crate) mod rules;
 mod transition;
 
 use alloc::string::String;
@@ -57,6 +57,8 @@ pub struct Package {
     pub digests: Digests,
     /// Bytes of the file; of several files, of all together.
     pub size: u64,
+    /// Bytes of the target that each slice restores, of a delta that the service has made in slices (R37).
+    pub slice_bytes: Option<u32>,
     /// The uploaded file's name; of several files, that of the first.
     pub file_name: String,
     /// Up to 100 characters.

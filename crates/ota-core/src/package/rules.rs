@@ -297,13 +297,13 @@ impl NewPackage {
     }
 }
 
-fn required(text: Option<&str>) -> Result<&str, ValueError> {
+pub(crate) fn required(text: Option<&str>) -> Result<&str, ValueError> {
     text.filter(|text| !text.is_empty()).ok_or(ValueError::Missing)
 }
 
 /// Checks a package's name: 1 to 40 of Chinese, Japanese, letters, digits, `-`, `_`, `(`, `)`; the first is one of the
 /// letters or digits (R16-R18). By the older limits: 4 to 32 of Chinese, letters, digits, `_` (R32).
-fn check_package_name(name: &str, profile: PackageLimits) -> Result<(), ValueError> {
+pub(crate) fn check_package_name(name: &str, profile: PackageLimits) -> Result<(), ValueError> {
     if profile == PackageLimits::Legacy {
         check_len(name, limits::LEGACY_PACKAGE_NAME_LEN_MIN, limits::LEGACY_PACKAGE_NAME_LEN_MAX)?;
         let good = |c: char| c.is_ascii_alphanumeric() || is_chinese(c) || c == '_';

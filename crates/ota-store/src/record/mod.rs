@@ -8,6 +8,7 @@
 mod batch_v1;
 mod blob_v1;
 mod catalog_v1;
+mod delta_v1;
 mod event_v1;
 mod lane_v1;
 mod package_v1;

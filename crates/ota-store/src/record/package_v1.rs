@@ -53,6 +53,8 @@ struct PackageRecord<'a> {
     /// Present for several files. Fields 10, 7 to 9 and 16 then tell of the first, but for the size, which is the sum.
     #[b(19)]
     files: Option<Vec<FileRecord<'a>>>,
+    #[n(20)]
+    slice_bytes: Option<u32>,
 }
 
 #[derive(Encode, Decode)]
@@ -121,6 +123,7 @@ impl Record for StoredPackage {
             fingerprint: self.fingerprint,
             deleted: self.deleted,
             files: (!files.is_empty()).then_some(files),
+            slice_bytes: package.slice_bytes,
         };
         write_body(&record, out);
     }
@@ -143,6 +146,7 @@ impl Record for StoredPackage {
             algorithm: state(DigestAlgorithm::parse(record.algorithm), record.algorithm)?,
             digests: Digests { md5: record.md5, sha256: record.sha256 },
             size: record.size,
+            slice_bytes: record.slice_bytes,
             file_name: record.file_name.to_owned(),
             description: record.description.to_owned(),
             udi: record.udi.to_owned(),
@@ -183,6 +187,7 @@ mod tests {
             verification: VerificationStatus::Unverified,
             verify_batch: None,
             created_at: Timestamp(9),
+            slice_bytes: None,
             files: Vec::new(),
         };
         StoredPackage {
