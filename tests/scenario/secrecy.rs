@@ -16,23 +16,26 @@ use sha2::Sha256;
 const PART_BYTES: usize = 32;
 
 fn stored(world: &World) -> StoredSecurity {
-    let product = ProductKey::new(&world.product_key()).unwrap();
-    world
-        .block_on(ota_store::security::get(world.kv(), &product))
-        .unwrap()
-        .expect("the product has a key pair")
+    let product = ProductKey::new(&world.product_key()).expect("the service makes good keys");
+    let stored = world.block_on(ota_store::security::get(world.kv(), &product));
+    stored.expect("the store works").expect("the product has a key pair")
+}
+
+fn secret(world: &World) -> String {
+    world.block_on(world.engine().variable("secrets_key")).expect("the variable is set")
 }
 
 /// Opens what rests in the store by its documented form, without the service's code.
 fn private_half(world: &World) -> Vec<u8> {
-    let secret = world.block_on(world.engine().variable("secrets_key")).unwrap();
     let mut key = [0; 32];
-    Hkdf::<Sha256>::new(None, secret.as_bytes()).expand(b"overair product key pair v1", &mut key).unwrap();
+    let expanded = Hkdf::<Sha256>::new(None, secret(world).as_bytes());
+    expanded.expand(b"overair product key pair v1", &mut key).expect("32 bytes are one block");
     let pair = stored(world).key_pair;
-    let (nonce, msg) = pair.sealed.split_first_chunk::<24>().unwrap();
+    let (nonce, msg) = pair.sealed.split_first_chunk::<24>().expect("a nonce comes first");
     let aad = format!("{}\0{}", world.product_key(), pair.public_key);
-    let payload = Payload { msg, aad: aad.as_bytes() };
-    XChaCha20Poly1305::new(&Key::from(key)).decrypt(&XNonce::from(*nonce), payload).unwrap()
+    let opened = XChaCha20Poly1305::new(&Key::from(key))
+        .decrypt(&XNonce::from(*nonce), Payload { msg, aad: aad.as_bytes() });
+    opened.expect("it opens with the secret, for the product and its public key")
 }
 
 /// Returns what must not be found: pieces of the exponent and of both primes, as bytes and as text.
@@ -63,8 +66,7 @@ fn r39_the_private_key_is_in_no_answer_no_message_no_log_and_in_the_store_only_s
     let _answer = world.device("lamp-1").ask();
 
     // What goes wrong with a key pair is logged.
-    let secret = world.block_on(world.engine().variable("secrets_key")).unwrap();
-    let _batch = world.batch_for(&world.ready_package("1.2.0"), &["lamp-1"]);
+    let secret = secret(&world);
     world.device("lamp-1").restart("1.1.0");
     let _batch = world.send(&Call::post(
         "/v1/batches",
