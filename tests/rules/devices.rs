@@ -50,7 +50,7 @@ fn any_batches() -> impl Strategy<Value = Vec<Batch>> {
 
 fn happen(device: &mut Device, batches: &[Batch], what: &Happening, now: Timestamp) -> Option<Admission> {
     match what {
-        Happening::Admitted(index) => return Some(admit(&batches[*index], device, now)),
+        Happening::Admitted(index) => return Some(admit(&batches[*index], device, &[], now)),
         Happening::Event(index, event) => {
             device.apply(batches[*index].id, event, &batches[*index].policy, now);
         }
@@ -129,9 +129,9 @@ proptest! {
         for what in &happenings {
             happen(&mut device, &batches, what, START);
         }
-        admit(&batches[index], &mut device, START);
+        admit(&batches[index], &mut device, &[], START);
         let once = device.clone();
-        prop_assert!(!admit(&batches[index], &mut device, START).made_task());
+        prop_assert!(!admit(&batches[index], &mut device, &[], START).made_task());
         prop_assert_eq!(device, once);
     }
 
@@ -139,14 +139,14 @@ proptest! {
     fn a_begun_upgrade_survives_every_newer_batch(batches in any_batches()) {
         let mut device = device(1);
         let first = Batch { source_versions: Vec::new(), ..batches[0].clone() };
-        admit(&first, &mut device, START);
+        admit(&first, &mut device, &[], START);
         let progress = TaskEvent::ProgressReported { percent: 0, desc: String::new() };
         for event in [TaskEvent::PushDecided, progress] {
             device.apply(first.id, &event, &first.policy, START);
         }
         let begun = device.tasks.clone();
         for batch in &batches[1..] {
-            admit(batch, &mut device, START);
+            admit(batch, &mut device, &[], START);
         }
         prop_assert!(begun.iter().all(|task| device.tasks.contains(task)));
     }

@@ -39,7 +39,7 @@ fn any_fleet(batch: Batch) -> impl Strategy<Value = Vec<Device>> {
         numbered
             .map(|(number, (history, is_online))| {
                 let mut device = device(number);
-                admit(&batch, &mut device, START);
+                admit(&batch, &mut device, &[], START);
                 let mut now = START;
                 for (event, pause) in history {
                     now = now.plus_ms(pause);
@@ -122,7 +122,7 @@ proptest! {
         let batch = batch(1);
         let mut fleet: Vec<Device> = (0..devices).map(device).collect();
         for device in &mut fleet {
-            admit(&batch, device, START);
+            admit(&batch, device, &[], START);
             online(device);
         }
         let mut window = RateWindow::default();

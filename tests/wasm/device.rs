@@ -120,11 +120,16 @@ impl Device {
     }
 
     /// Waits for the next message, which has to be of this topic.
-    async fn message(&mut self, topic: &str) -> String {
+    pub(crate) async fn message(&mut self, topic: &str) -> String {
+        String::from_utf8(self.bytes(topic).await).unwrap()
+    }
+
+    /// Waits for the next message, which has to be of this topic, and returns it as it came.
+    pub(crate) async fn bytes(&mut self, topic: &str) -> Vec<u8> {
         match self.packet(|packet| matches!(packet, Packet::Publish(_))).await {
             Packet::Publish(publish) => {
                 assert_eq!(publish.topic, topic);
-                String::from_utf8(publish.payload.to_vec()).unwrap()
+                publish.payload.to_vec()
             }
             other => panic!("{other:?}"),
         }

@@ -5,6 +5,7 @@
 
 mod crash;
 mod device;
+mod kinds;
 mod operator;
 mod raw;
 mod refusals;

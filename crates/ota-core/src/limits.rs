@@ -92,12 +92,13 @@ pub const SCHEDULE_LENGTH_MS_MAX: u64 = 30 * 24 * 60 * 60_000;
 /// How often one device may join one dynamic batch (later console, R112); it also ends a device that bounces between two
 /// versions.
 pub const DYNAMIC_JOINS_MAX: u8 = 10;
-/// Dynamic batches of one product that take devices at once. Ours: each is a part of every shard's value.
-pub const DYNAMIC_BATCHES_MAX: usize = 100;
-/// Batches of one product that may run under the conflict policy `source-version`. Ours: they lie in one value.
+/// Batches of one product that may run at once where they exclude each other: dynamic ones, and all under the conflict policy
+/// `source-version`. Ours: they lie in one value, and a dynamic batch is a part of every shard's.
 pub const LANES_MAX: usize = 100;
 /// Tasks of one request to confirm or to upgrade again (API, R97, R134).
 pub const TASKS_PER_REQUEST_MAX: usize = 10;
+/// Changed versions of one shard that wait to be told; beyond that the oldest is forgotten. Ours: some 100 KB of a value.
+pub const OUTBOX_EVENTS_MAX: usize = 256;
 /// Devices of one request to cancel tasks by device (API, R153).
 pub const CANCEL_DEVICES_MAX: usize = 200;
 /// Tasks of one page of a list (API, R173).

@@ -129,6 +129,10 @@ where
                 faults.add(&task.pointer, &TaskError::PackageNotVerified { status });
                 continue;
             }
+            if batch.policy.window.is_over(now) {
+                faults.add(&task.pointer, &TaskError::OutsideSchedule);
+                continue;
+            }
             let refused = match batches::reupgrade(kv, batch, &task.device, dry, now).await? {
                 Reupgrade::Queued => continue,
                 Reupgrade::Unknown => TaskError::Unknown,

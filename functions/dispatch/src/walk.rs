@@ -92,7 +92,7 @@ async fn visit<P: Platform>(
     let found = batches::look(kv, batch, visit, shards).await?;
     let plan = plan(batch, found.active.iter(), now);
     let closes = found.joining && !batch.takes_devices();
-    if plan.is_empty() && found.unrecorded == 0 && !closes {
+    if plan.is_empty() && found.unrecorded == 0 && !found.untold && !closes {
         return Ok(found);
     }
     if closes {

@@ -10,6 +10,7 @@ use ota_core::device::{Device, VersionChange};
 use ota_core::dispatch::push_is_due;
 use ota_core::event::Event;
 use ota_core::ids::{BatchId, DeviceRef, ModuleName, Version};
+use ota_core::limits;
 use ota_core::task::{Task, TaskEvent};
 use ota_core::time::Timestamp;
 use ota_http::Problem;
@@ -139,6 +140,10 @@ pub(crate) async fn version<P: Platform>(
                 return (false, Outcome::default());
             }
             if news {
+                // A dispatcher that never comes must not let the shard grow without end.
+                if beside.outbox.len() >= limits::OUTBOX_EVENTS_MAX {
+                    beside.outbox.remove(0);
+                }
                 beside.outbox.push(Event::version_changed(device, module, version, now));
                 let open = beside.briefs.iter().filter(|brief| {
                     brief.module == *module && taking.get(&brief.batch_id).copied().unwrap_or(may_look)
@@ -147,7 +152,7 @@ pub(crate) async fn version<P: Platform>(
                     if !taking.contains_key(&brief.batch_id) {
                         return (false, Outcome { joins: Some(brief.batch_id), ..Outcome::default() });
                     }
-                    let _admission = brief.admit(found, now);
+                    let _admission = brief.admit(found, beside.briefs, now);
                     found.joined.retain(|(id, _)| beside.brief(*id).is_some());
                 }
             }

@@ -84,8 +84,9 @@ impl Brief {
     }
 
     /// Gives a device its task of this batch, if no other task stands in its way (R135-R138). The batch must mean the
-    /// device. An unrecorded end of the same batch's task does not: in a dynamic batch a device may come back.
-    pub fn admit(&self, device: &mut Device, now: Timestamp) -> Admission {
+    /// device. An unrecorded end of the same batch's task does not: in a dynamic batch a device may come back. `others`
+    /// tell how old the batches of its other tasks are: a batch that reaches a device late does not overwrite a newer one.
+    pub fn admit(&self, device: &mut Device, others: &[Self], now: Timestamp) -> Admission {
         if device.task_of(self.batch_id).is_some() {
             return Admission::Already;
         }
@@ -96,7 +97,11 @@ impl Brief {
         let source = device.version_of(&self.module).cloned();
         let rivals: Vec<Task> =
             device.tasks.iter().filter(|task| task.excludes(only_module.as_ref())).cloned().collect();
-        if rivals.iter().any(|rival| conflict(rival, self.overwrite) == Conflict::NewFails) {
+        let is_newer = |rival: &Task| {
+            others.iter().any(|other| other.batch_id == rival.batch_id && other.created_at > self.created_at)
+        };
+        if rivals.iter().any(|rival| is_newer(rival) || conflict(rival, self.overwrite) == Conflict::NewFails)
+        {
             device.ended.push(Task { only_module, ..Task::busy(self.batch_id, source, now) });
             return Admission::Busy;
         }

@@ -26,7 +26,7 @@ fn r107_a_device_that_reports_a_matching_version_joins() {
     assert!(!brief.takes(&lamp));
     report(&mut lamp, "1.0", LATER);
     assert!(brief.takes(&lamp));
-    assert_eq!(brief.admit(&mut lamp, LATER), Admission::Queued);
+    assert_eq!(brief.admit(&mut lamp, &[], LATER), Admission::Queued);
     assert!(!brief.takes(&lamp), "it has its task");
 }
 
@@ -68,7 +68,7 @@ fn r112_a_device_joins_one_batch_at_most_ten_times() {
     let mut lamp = device(Some("1.0"));
     for times in 1..=10 {
         assert!(brief.takes(&lamp), "{times}");
-        assert_eq!(brief.admit(&mut lamp, LATER), Admission::Queued);
+        assert_eq!(brief.admit(&mut lamp, &[], LATER), Admission::Queued);
         lamp.apply(brief.batch_id, &TaskEvent::CanceledByUser, &brief.policy, LATER);
     }
     assert!(!brief.takes(&lamp));
@@ -94,13 +94,13 @@ fn r141_tasks_of_different_modules_stand_side_by_side() {
     for name in ["mcu", "wifi"] {
         lamp.report_version(&module(name), &version("1.0"), BEFORE);
     }
-    assert_eq!(Brief::of(&of(1, "mcu"), 0).admit(&mut lamp, LATER), Admission::Queued);
-    assert_eq!(Brief::of(&of(2, "wifi"), 0).admit(&mut lamp, LATER), Admission::Queued);
-    assert_eq!(Brief::of(&of(3, "mcu"), 0).admit(&mut lamp, LATER), Admission::Busy, "the same module");
-    assert_eq!(Brief::of(&batch(4), 0).admit(&mut lamp, LATER), Admission::Busy, "the whole device");
+    assert_eq!(Brief::of(&of(1, "mcu"), 0).admit(&mut lamp, &[], LATER), Admission::Queued);
+    assert_eq!(Brief::of(&of(2, "wifi"), 0).admit(&mut lamp, &[], LATER), Admission::Queued);
+    assert_eq!(Brief::of(&of(3, "mcu"), 0).admit(&mut lamp, &[], LATER), Admission::Busy, "the same module");
+    assert_eq!(Brief::of(&batch(4), 0).admit(&mut lamp, &[], LATER), Admission::Busy, "the whole device");
     assert_eq!(lamp.tasks.len(), 2);
     lamp.apply(BatchId([1; 16]), &TaskEvent::CanceledByUser, &batch(1).policy, LATER);
-    assert_eq!(Brief::of(&of(5, "mcu"), 0).admit(&mut lamp, LATER), Admission::Queued);
+    assert_eq!(Brief::of(&of(5, "mcu"), 0).admit(&mut lamp, &[], LATER), Admission::Queued);
 }
 
 #[test]
@@ -108,10 +108,10 @@ fn an_overwriting_batch_takes_the_place_of_every_task_that_has_not_begun() {
     let of = |id, name: &str| Batch { multi_module: true, module: module(name), ..batch(id) };
     let mut lamp = device(Some("1.0"));
     for (id, name) in [(1, "mcu"), (2, "wifi")] {
-        Brief::of(&of(id, name), 0).admit(&mut lamp, LATER);
+        Brief::of(&of(id, name), 0).admit(&mut lamp, &[], LATER);
     }
     let newer = Brief::of(&Batch { overwrite: true, ..batch(3) }, 0);
-    assert_eq!(newer.admit(&mut lamp, LATER), Admission::Queued);
+    assert_eq!(newer.admit(&mut lamp, &[], LATER), Admission::Queued);
     assert_eq!(lamp.tasks.len(), 1);
     let ended: Vec<_> = lamp.ended.iter().map(|task| (task.status, task.reason.clone())).collect();
     assert_eq!(ended, vec![(TaskStatus::Canceled, Some(Reason::Overwritten)); 2]);
@@ -122,7 +122,7 @@ fn r96_a_batch_that_needs_consent_makes_unconfirmed_tasks() {
     let mut asking = batch(1);
     asking.policy.needs_confirmation = true;
     let mut lamp = device(Some("1.0"));
-    Brief::of(&asking, 0).admit(&mut lamp, LATER);
+    Brief::of(&asking, 0).admit(&mut lamp, &[], LATER);
     assert_eq!(lamp.tasks[0].status, TaskStatus::Unconfirmed);
 }
 
@@ -143,6 +143,16 @@ fn r69_a_gray_rollout_takes_nobody_before_its_share_is_known_and_then_the_smalle
 fn a_trial_obeys_the_same_rule_of_one_task() {
     let trial = Batch { kind: BatchKind::Verify, ..batch(1) };
     let mut lamp = device(Some("1.0"));
-    Brief::of(&batch(2), 0).admit(&mut lamp, CREATED);
-    assert_eq!(Brief::of(&trial, 0).admit(&mut lamp, LATER), Admission::Busy);
+    Brief::of(&batch(2), 0).admit(&mut lamp, &[], CREATED);
+    assert_eq!(Brief::of(&trial, 0).admit(&mut lamp, &[], LATER), Admission::Busy);
+}
+
+#[test]
+fn r137_an_overwriting_batch_that_comes_late_leaves_the_task_of_a_newer_one() {
+    let newer = Brief::of(&Batch { created_at: LATER, ..batch(2) }, 0);
+    let mut lamp = device(Some("1.0"));
+    newer.admit(&mut lamp, &[], LATER);
+    let late = Brief::of(&Batch { overwrite: true, ..batch(1) }, 0);
+    assert_eq!(late.admit(&mut lamp, &[newer], LATER), Admission::Busy);
+    assert_eq!(lamp.tasks[0].batch_id, BatchId([2; 16]));
 }

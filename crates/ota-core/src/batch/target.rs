@@ -81,15 +81,16 @@ impl Batch {
 /// Gives a device its task of a batch that reaches it, if the batch means it.
 ///
 /// Calling it again for the same device and batch changes nothing as long as the task or its end is still in the
-/// device's record; whether the whole shard has been visited is the caller's to remember.
-pub fn admit(batch: &Batch, device: &mut Device, now: Timestamp) -> Admission {
+/// device's record; whether the whole shard has been visited is the caller's to remember. `others` are the briefs that
+/// lie beside the device.
+pub fn admit(batch: &Batch, device: &mut Device, others: &[Brief], now: Timestamp) -> Admission {
     if !batch.means(device) {
         return Admission::NotMeant;
     }
     if device.ended.iter().any(|task| task.batch_id == batch.id) {
         return Admission::Already;
     }
-    Brief::of(batch, 0).admit(device, now)
+    Brief::of(batch, 0).admit(device, others, now)
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ fn r57_a_delta_means_devices_on_its_own_source_version_only() {
 #[test]
 fn r73_t3_a_device_on_the_target_version_gets_no_task() {
     let mut device = runs("2.0");
-    assert_eq!(admit(&batch(1), &mut device, LATER), Admission::NotMeant);
+    assert_eq!(admit(&batch(1), &mut device, &[], LATER), Admission::NotMeant);
     assert_eq!((device.tasks, device.ended), (vec![], vec![]));
 }
 
@@ -175,33 +175,33 @@ fn r132_only_the_batchs_module_counts() {
 #[test]
 fn t1_a_free_device_gets_a_queued_task() {
     let mut device = runs("1.0");
-    assert_eq!(admit(&batch(1), &mut device, LATER), Admission::Queued);
+    assert_eq!(admit(&batch(1), &mut device, &[], LATER), Admission::Queued);
     assert_eq!(device.tasks, [Task::new(BatchId([1; 16]), Some(version("1.0")), false, LATER)]);
 }
 
 #[test]
 fn t1_the_source_version_of_a_device_that_told_none_stays_open() {
     let mut device = silent();
-    admit(&batch(1), &mut device, LATER);
+    admit(&batch(1), &mut device, &[], LATER);
     assert_eq!(device.tasks[0].source_version, None);
 }
 
 #[test]
 fn admitting_twice_gives_one_task() {
     let mut device = runs("1.0");
-    admit(&batch(1), &mut device, LATER);
+    admit(&batch(1), &mut device, &[], LATER);
     let once = device.clone();
-    assert_eq!(admit(&batch(1), &mut device, LATER.plus_ms(1)), Admission::Already);
+    assert_eq!(admit(&batch(1), &mut device, &[], LATER.plus_ms(1)), Admission::Already);
     assert_eq!(device, once);
 }
 
 #[test]
 fn a_device_whose_task_has_ended_is_not_admitted_again() {
     let mut device = runs("1.0");
-    admit(&batch(1), &mut device, LATER);
+    admit(&batch(1), &mut device, &[], LATER);
     let policy = batch(1).policy;
     device.apply(BatchId([1; 16]), &TaskEvent::CanceledByUser, &policy, LATER);
-    assert_eq!(admit(&batch(1), &mut device, LATER), Admission::Already);
+    assert_eq!(admit(&batch(1), &mut device, &[], LATER), Admission::Already);
     assert_eq!(statuses(&device.ended), [TaskStatus::Canceled]);
 }
 
@@ -209,7 +209,7 @@ fn a_device_whose_task_has_ended_is_not_admitted_again() {
 fn t2_r136_without_overwrite_the_old_task_goes_on_and_the_new_one_fails() {
     for status in [TaskStatus::Queued, TaskStatus::Notified, TaskStatus::InProgress] {
         let mut device = in_task(status);
-        assert_eq!(admit(&batch(1), &mut device, LATER), Admission::Busy);
+        assert_eq!(admit(&batch(1), &mut device, &[], LATER), Admission::Busy);
         assert_eq!(device.tasks, in_task(status).tasks);
         assert_eq!(device.ended[0].reason, Some(Reason::DeviceBusy));
         assert_eq!(
@@ -222,8 +222,8 @@ fn t2_r136_without_overwrite_the_old_task_goes_on_and_the_new_one_fails() {
 #[test]
 fn a_device_that_was_busy_stays_so_for_this_batch() {
     let mut device = in_task(TaskStatus::Queued);
-    admit(&batch(1), &mut device, LATER);
-    assert_eq!(admit(&batch(1), &mut device, LATER), Admission::Already);
+    admit(&batch(1), &mut device, &[], LATER);
+    assert_eq!(admit(&batch(1), &mut device, &[], LATER), Admission::Already);
     assert_eq!(device.ended.len(), 1);
 }
 
@@ -232,7 +232,7 @@ fn t16_r137_overwrite_replaces_a_task_that_has_not_begun() {
     for status in [TaskStatus::Unconfirmed, TaskStatus::Queued, TaskStatus::Notified] {
         let mut device = in_task(status);
         let newer = Batch { overwrite: true, ..batch(1) };
-        assert_eq!(admit(&newer, &mut device, LATER), Admission::Queued);
+        assert_eq!(admit(&newer, &mut device, &[], LATER), Admission::Queued);
         assert_eq!(device.ended[0].reason, Some(Reason::Overwritten));
         assert_eq!(
             (statuses(&device.ended), device.tasks[0].batch_id),
@@ -244,7 +244,7 @@ fn t16_r137_overwrite_replaces_a_task_that_has_not_begun() {
 #[test]
 fn t17_r138_overwrite_never_replaces_a_begun_upgrade() {
     let mut device = in_task(TaskStatus::InProgress);
-    assert_eq!(admit(&Batch { overwrite: true, ..batch(1) }, &mut device, LATER), Admission::Busy);
+    assert_eq!(admit(&Batch { overwrite: true, ..batch(1) }, &mut device, &[], LATER), Admission::Busy);
     assert_eq!(device.tasks, in_task(TaskStatus::InProgress).tasks);
 }
 
@@ -252,7 +252,7 @@ fn t17_r138_overwrite_never_replaces_a_begun_upgrade() {
 fn r140_once_the_old_task_has_ended_the_device_is_free() {
     let mut device = in_task(TaskStatus::Notified);
     device.apply(BatchId([9; 16]), &TaskEvent::CanceledByUser, &batch(1).policy, LATER);
-    assert_eq!(admit(&batch(1), &mut device, LATER), Admission::Queued);
+    assert_eq!(admit(&batch(1), &mut device, &[], LATER), Admission::Queued);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub enum TaskError {
         /// Where it stands.
         status: TaskStatus,
     },
-    /// The schedule of the task's batch has not begun, or is over (R97).
+    /// The schedule of the task's batch has not begun, or is over (R97): nothing could come of it.
     OutsideSchedule,
     /// The task has neither failed nor been canceled (R134).
     NotEnded {
@@ -56,7 +56,7 @@ impl fmt::Display for TaskError {
             Self::NotUnconfirmed { status } => {
                 write!(f, "the task does not wait for consent; it is {}", status.as_str())
             }
-            Self::OutsideSchedule => write!(f, "consent counts only within the schedule of the batch"),
+            Self::OutsideSchedule => write!(f, "this is done only within the schedule of the batch"),
             Self::NotEnded { status } => {
                 write!(
                     f,

@@ -44,7 +44,7 @@ pub async fn expand_shard(
         }
         let mut made = 0;
         for mut device in shard.devices()? {
-            if admit(batch, &mut device, now).made_task() {
+            if admit(batch, &mut device, &shard.briefs, now).made_task() {
                 device.joined.retain(|(id, _)| *id == batch.id || shard.brief(*id).is_some());
                 shard.put(device);
                 made += 1;
@@ -98,7 +98,7 @@ pub async fn count_eligible(kv: &impl Kv, batch: &Batch, shard: u32) -> Result<u
 }
 
 /// Gives devices their tasks, up to `shards_max` shards at a time, from where the batch's cursor stands; a gray rollout
-/// finds its cutoff first. Named devices are few and are all given theirs at once.
+/// finds its cutoff first.
 ///
 /// # Errors
 /// The store's.
@@ -127,24 +127,22 @@ pub async fn expand(
         expansion.visited += search(kv, &mut stored, shape, shards_max - expansion.visited, now).await?;
     }
     let open = work::open_batches(kv).await?;
-    // Named devices have no lasting cursor: their shards' numbers change when the fleet grows.
-    let walks = !matches!(stored.batch.target, TargetSelection::Specific { .. });
+    // The shards of named devices have no lasting cursor, because their numbers change when the fleet grows: the walk
+    // begins anew, and passes over those that were visited for the price of a read.
+    let named = matches!(stored.batch.target, TargetSelection::Specific { .. });
     while expansion.visited < shards_max {
         let Some(shape) = shards::shape(kv, &stored.batch.product_key).await? else { break };
         let visits = visits(&stored.batch, shape.shards);
-        let (from, to) = if walks {
-            let from = stored.expand_cursor as usize;
-            (from, visits.len().min(from + (shards_max - expansion.visited) as usize))
-        } else {
-            (0, visits.len())
-        };
-        for visit in visits.get(from..to).unwrap_or_default() {
-            expansion.made += expand_shard(kv, &stored.batch, visit.shard, &open, now).await?;
-            expansion.visited += 1;
+        let mut at = if named { 0 } else { stored.expand_cursor as usize };
+        while at < visits.len() && expansion.visited < shards_max {
+            let made = expand_shard(kv, &stored.batch, visits[at].shard, &open, now).await?;
+            expansion.made += made;
+            expansion.visited += u32::from(!named || made > 0);
+            at += 1;
         }
-        stored.expand_cursor = stored.expand_cursor.max(to as u32);
+        stored.expand_cursor = stored.expand_cursor.max(at as u32);
         let same = shards::shape(kv, &stored.batch.product_key).await? == Some(shape);
-        expansion.done = to == visits.len() && same && !shape.splitting;
+        expansion.done = at >= visits.len() && same && !shape.splitting;
         // Whoever began a split is at it; the next step looks again.
         if expansion.done || shape.splitting {
             break;

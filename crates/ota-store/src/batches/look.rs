@@ -35,9 +35,10 @@ pub struct Found {
     pub active: Vec<Device>,
     /// Ended tasks, recorded or not, by device.
     pub ended: Vec<(DeviceName, Task)>,
-    /// How many things of the shard are not in the batches' histories or the list of events yet, of this or of any
-    /// other batch.
+    /// How many of those are not in the history yet, of this or of any other batch.
     pub unrecorded: u32,
+    /// Whether something that happened in the shard is not listed as an event yet.
+    pub untold: bool,
     /// Whether devices of the shard may still join the batch.
     pub joining: bool,
 }
@@ -109,7 +110,7 @@ async fn look_in(
     let page: Page = load(kv, &keys::page(batch.id, visit.page)).await?.unwrap_or_default();
     let mut found = Found {
         joining: shard.brief(batch.id).is_some_and(|brief| brief.joining.is_some()),
-        unrecorded: shard.outbox.len() as u32,
+        untold: !shard.outbox.is_empty(),
         ..Found::default()
     };
     let mine = |name: &DeviceName| visit.whole_page || locate(hash(name), shards) == visit.shard;

@@ -1,5 +1,7 @@
 //! The history of ended tasks, and the list of events.
 
+use std::collections::BTreeMap;
+
 use ota_core::event::Event;
 use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
 use ota_core::task::Task;
@@ -51,16 +53,12 @@ pub async fn record_shard(
     if ended.is_empty() && found.outbox.is_empty() {
         return Ok(0);
     }
-    let mut groups: Vec<(BatchId, u32, Vec<(DeviceName, Task)>)> = Vec::new();
+    let mut pages: BTreeMap<(BatchId, u32), Vec<(DeviceName, Task)>> = BTreeMap::new();
     for (name, task) in &ended {
         let page = found.brief(task.batch_id).map_or(shard, |brief| brief.page);
-        let entry = (name.clone(), task.clone());
-        match groups.iter_mut().find(|(id, at, _)| (*id, *at) == (task.batch_id, page)) {
-            Some((_, _, group)) => group.push(entry),
-            None => groups.push((task.batch_id, page, vec![entry])),
-        }
+        pages.entry((task.batch_id, page)).or_default().push((name.clone(), task.clone()));
     }
-    for (batch, page, ended) in &groups {
+    for ((batch, page), ended) in &pages {
         record(kv, *batch, *page, ended, now).await?;
     }
     events::append(kv, happenings(product, &found, &ended), now).await?;
