@@ -75,7 +75,7 @@ async fn a_batch_survives_the_death_of_the_process() {
     assert_eq!(
         batch["counts"],
         json!({
-            "total": DEVICES, "queued": 0, "notified": 0, "in_progress": 0,
+            "total": DEVICES, "unconfirmed": 0, "queued": 0, "notified": 0, "in_progress": 0,
             "succeeded": DEVICES, "failed": 0, "canceled": 0,
         })
     );

@@ -67,6 +67,8 @@ impl Device {
         options.set_credentials(username, password);
         options.set_keep_alive(Duration::from_secs(1200));
         options.set_clean_session(true);
+        // A block of a file is larger than the library takes by itself.
+        options.set_max_packet_size(256 * 1024, 256 * 1024);
         let (client, mut connection) = AsyncClient::new(options, 64);
         loop {
             match tokio::time::timeout(PATIENCE, connection.poll()).await.expect("the broker answers") {

@@ -86,7 +86,7 @@ impl Operator {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
-            let mut request = self.request(Method::GET, path).query(&[("limit", "200")]);
+            let mut request = self.request(Method::GET, path).query(&[("limit", "100")]);
             if let Some(cursor) = &cursor {
                 request = request.query(&[("cursor", cursor)]);
             }

@@ -70,7 +70,7 @@ impl Api {
         for _ in 0..PAGES_MAX {
             let page: Page<T> = self
                 .send(Method::GET, path, |request| {
-                    let request = request.query(&[("limit", "200")]);
+                    let request = request.query(&[("limit", "100")]);
                     match &cursor {
                         Some(cursor) => request.query(&[("cursor", cursor)]),
                         None => request,
