@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use ota_core::batch::{
-    Batch, BatchError, BatchFields, BatchKind, Lane, NewBatch, ScheduleFields, TargetFields,
-};
+use ota_core::batch::{Batch, BatchFields, BatchKind, Lane, NewBatch, ScheduleFields, TargetFields};
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{BatchId, PackageId};
 use ota_core::product::{ConflictPolicy, ProductSettings};
@@ -109,12 +107,9 @@ where
         return Err(Problem::not_found("package"));
     };
     if let Some(upload) = names.device_list {
-        fields.target.listed = list::read(platform, upload, &package.product_key, &mut reading).await?;
-        // The list's own faults say enough.
-        if fields.target.listed.is_none() {
-            json::join(reading, Ok(()))?;
-            return Err(Problem::of(&BatchError::ListUnknown));
-        }
+        let listed = list::read(platform, upload, &package.product_key, &mut reading).await?;
+        // A list that cannot be used has its faults told above; the others are looked for all the same.
+        fields.target.listed = Some(listed.unwrap_or_default());
     }
     let (terms, product) = settings::terms(kv, &package.product_key).await?.unwrap_or_default();
     let new = json::join(reading, NewBatch::check(&fields, &package, &terms, now))?;

@@ -25,8 +25,9 @@ struct Named {
     device: DeviceName,
 }
 
-/// Reads the `task_ids` of a request: 1 to 10, each once, of batches that are there.
-async fn named<P, B>(platform: &P, request: &mut Request<B>) -> Result<Vec<Named>, Problem>
+/// Reads the `task_ids` of a request: 1 to 10, each once. Returns those whose batches are there, and the faults of the
+/// others.
+async fn named<P, B>(platform: &P, request: &mut Request<B>) -> Result<(Vec<Named>, Faults), Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
@@ -61,8 +62,8 @@ where
             None => rules.add(&pointer, &TaskError::Unknown),
         }
     }
-    json::join(reading, rules.into_result())?;
-    Ok(named)
+    json::join(reading, Ok(()))?;
+    Ok((named, rules))
 }
 
 /// Answers with the tasks as they are now.
@@ -82,9 +83,8 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let named = named(platform, request).await?;
+    let (named, mut faults) = named(platform, request).await?;
     let (kv, now) = (platform.kv(), platform.now());
-    let mut faults = Faults::new();
     for task in &named {
         let batch = &task.batch.batch;
         let found = batches::task_of(kv, batch, &task.device, now).await?;
@@ -116,10 +116,10 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let named = named(platform, request).await?;
+    let (named, mut faults) = named(platform, request).await?;
     let (kv, now) = (platform.kv(), platform.now());
+    // First they are all looked at, then all queued.
     for dry in [true, false] {
-        let mut faults = Faults::new();
         for task in &named {
             let batch = &task.batch.batch;
             let package =
@@ -144,7 +144,7 @@ where
             };
             faults.add(&task.pointer, &refused);
         }
-        faults.into_result()?;
+        std::mem::take(&mut faults).into_result()?;
     }
     for task in &named {
         nudge::batch(platform, task.batch.batch.id);
