@@ -5,6 +5,7 @@
 mod devices;
 mod documents;
 mod errors;
+mod gray;
 mod limits;
 mod pushes;
 mod settings;

@@ -10,6 +10,7 @@ mod failures;
 mod figures;
 mod fleet;
 mod gateways;
+mod histories;
 mod idempotency;
 mod login;
 mod made_deltas;

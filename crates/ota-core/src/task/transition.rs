@@ -74,6 +74,13 @@ impl Task {
     /// Every status answers every event. A duplicate or late device message is ordinary on MQTT, so an event that
     /// means nothing in a status returns the same task and no effects rather than an error.
     pub fn after(&self, event: &TaskEvent, policy: &TaskPolicy, now: Timestamp) -> Step {
+        let mut step = self.decide(event, policy, now);
+        // The history keeps the latest of what a task came to, so its time goes on also when a clock was set back.
+        step.task.updated_at = step.task.updated_at.max(self.updated_at);
+        step
+    }
+
+    fn decide(&self, event: &TaskEvent, policy: &TaskPolicy, now: Timestamp) -> Step {
         use TaskEvent as E;
         use TaskStatus as S;
         match (self.status, event) {
@@ -293,6 +300,8 @@ impl Task {
         let source = self.source_version.clone();
         let fresh = Self::new(self.batch_id, source, policy.needs_confirmation, self.created_at);
         let only_module = self.only_module.clone();
+        // Whatever ends it next ends it later than the last time, even within one millisecond.
+        let now = now.max(self.updated_at.plus_ms(1));
         Step { task: Self { only_module, queued_at: now, updated_at: now, ..fresh }, effects: vec![] }
     }
 }
