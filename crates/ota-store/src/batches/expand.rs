@@ -28,6 +28,9 @@ pub struct Expansion {
 /// Gives the devices of one shard their tasks, and returns how many it gave: one read, and one swap if there were any. A
 /// dynamic batch leaves its brief in every shard, so that devices can join it later.
 ///
+/// `None` while devices are on their way from the shard into another: these cannot be given a task before they have
+/// arrived, and a brief left here now would come along and say that they have been.
+///
 /// # Errors
 /// The store's.
 pub async fn expand_shard(
@@ -36,11 +39,14 @@ pub async fn expand_shard(
     shard: u32,
     open: &OpenBatches,
     now: Timestamp,
-) -> Result<u32, StoreError> {
+) -> Result<Option<u32>, StoreError> {
     let page = page_of(batch, shard);
     let made = shards::update_shard(kv, &batch.product_key, shard, now, |shard| {
+        if shard.is_splitting() {
+            return Ok(Change::Keep(None));
+        }
         if shard.brief(batch.id).is_some() {
-            return Ok(Change::Keep(0));
+            return Ok(Change::Keep(Some(0)));
         }
         let mut made = 0;
         for mut device in shard.devices()? {
@@ -51,15 +57,15 @@ pub async fn expand_shard(
             }
         }
         if made == 0 && !batch.mode.is_dynamic() {
-            return Ok(Change::Keep(0));
+            return Ok(Change::Keep(Some(0)));
         }
         shard.forget_briefs(|brief| {
             !open.contains(brief.batch_id) && now.ms_since(brief.created_at) > BRIEF_GRACE_MS
         })?;
         shard.briefs.push(Brief::of(batch, page));
-        Ok(Change::Put((), made))
+        Ok(Change::Put((), Some(made)))
     });
-    Ok(made.await?.unwrap_or(0))
+    Ok(made.await?.unwrap_or(Some(0)))
 }
 
 /// Ends the joining of a dynamic batch in one shard, once its strategy is canceled.
@@ -138,15 +144,20 @@ pub async fn expand(
         } else {
             (0, visits.len())
         };
-        for visit in visits.get(from..to).unwrap_or_default() {
-            expansion.made += expand_shard(kv, &stored.batch, visit.shard, &open, now).await?;
+        // The first shard that has to be looked at again.
+        let mut reached = to;
+        for (at, visit) in visits.iter().enumerate().take(to).skip(from) {
+            match expand_shard(kv, &stored.batch, visit.shard, &open, now).await? {
+                Some(made) => expansion.made += made,
+                None => reached = reached.min(at),
+            }
             expansion.visited += 1;
         }
-        stored.expand_cursor = stored.expand_cursor.max(to as u32);
+        stored.expand_cursor = stored.expand_cursor.max(reached as u32);
         let same = shards::shape(kv, &stored.batch.product_key).await? == Some(shape);
-        expansion.done = to == visits.len() && same && !shape.splitting;
+        expansion.done = reached == visits.len() && same && !shape.splitting;
         // Whoever began a split is at it; the next step looks again.
-        if expansion.done || shape.splitting {
+        if expansion.done || shape.splitting || reached < to {
             break;
         }
     }
