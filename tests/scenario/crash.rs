@@ -15,7 +15,7 @@ use ota_tests::{
     minutes, seconds,
 };
 
-use crate::made_deltas;
+use crate::{dynamic_races, made_deltas};
 
 /// Rounds in which everything must have come to its end.
 const ROUNDS_MAX: u32 = 60;
@@ -230,6 +230,16 @@ fn making_a_delta_survives_a_refusal_of_any_one_operation() {
 #[test]
 fn making_a_delta_survives_the_loss_of_any_one_answer() {
     each_in_turn(made_deltas::story, MemoryKv::with_spin_quirks, Fault::AnswerLost);
+}
+
+#[test]
+fn r106_r107_joining_a_dynamic_batch_survives_a_refusal_of_any_one_operation() {
+    each_in_turn(dynamic_races::story, MemoryKv::new, Fault::Refused);
+}
+
+#[test]
+fn r106_r107_joining_a_dynamic_batch_survives_the_loss_of_any_one_answer() {
+    each_in_turn(dynamic_races::story, MemoryKv::new, Fault::AnswerLost);
 }
 
 /// Picks one number in `every`, without a rhythm that a loop could fall into.

@@ -178,4 +178,11 @@ impl Batch {
         self.world.settle();
         answer
     }
+
+    /// Cancels without saying what, and lets the dispatcher hear of it.
+    pub fn cancel_by_default(&self) -> Answer {
+        let answer = self.world.send(&Call::new("POST", format!("/v1/batches/{}/cancel", self.id)));
+        self.world.settle();
+        answer
+    }
 }

@@ -138,6 +138,11 @@ impl Shard {
         self.briefs.iter().find(|brief| brief.batch_id == batch_id)
     }
 
+    /// Tells whether devices are on their way from here into another shard.
+    pub(crate) fn is_splitting(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
     /// Moves the devices that belong to the new shard `to` aside, as the first step of a split. Does nothing when that
     /// was done before.
     pub(crate) fn begin_split(&mut self, to: u32, modulus: u32) -> Result<(), Corrupt> {

@@ -222,6 +222,14 @@ async fn reshape(kv: &impl Kv, product: &ProductKey, now: Timestamp) -> Result<b
     }
 }
 
+/// Finishes a split that somebody began and may have died at; does nothing where there is none.
+///
+/// # Errors
+/// The store's; [`StoreError::Contention`] while somebody else is at it.
+pub async fn mend(kv: &impl Kv, product: &ProductKey, now: Timestamp) -> Result<(), StoreError> {
+    reshape(kv, product, now).await.map(|_| ())
+}
+
 /// Gives the fleet one more shard, with half the devices of the one whose turn it is.
 ///
 /// # Errors

@@ -94,7 +94,8 @@ fn check_versions(batch: &Batch, found: &[Device], pointer: &str, faults: &mut F
     }
 }
 
-/// Returns those of a list's names that the product does not have: each shard is read once.
+/// Returns those of a list's names that the product does not have: each shard is read once. Only while the fleet grows,
+/// names are also looked up one by one, because their devices may be on their way to another shard.
 ///
 /// # Errors
 /// The store's.
@@ -102,6 +103,7 @@ pub async fn unknown(
     kv: &impl Kv,
     product: &ProductKey,
     names: &[DeviceName],
+    now: Timestamp,
 ) -> Result<Vec<DeviceName>, StoreError> {
     let Some(shape) = shards::shape(kv, product).await? else { return Ok(names.to_vec()) };
     let mut by_shard: BTreeMap<u32, Vec<&DeviceName>> = BTreeMap::new();
@@ -117,6 +119,16 @@ pub async fn unknown(
                 unknown.push(name.clone());
             }
         }
+    }
+    if !unknown.is_empty() && (shape.splitting || shards::shape(kv, product).await? != Some(shape)) {
+        let mut truly = Vec::with_capacity(unknown.len());
+        for device_name in unknown {
+            let device = DeviceRef { product_key: product.clone(), device_name };
+            if devices::find(kv, &device, now).await?.is_none() {
+                truly.push(device.device_name);
+            }
+        }
+        unknown = truly;
     }
     unknown.sort();
     Ok(unknown)

@@ -50,7 +50,7 @@ pub(crate) async fn read<P: Platform>(
             return Ok(None);
         }
     };
-    let unknown = targets::unknown(kv, product, &names).await?;
+    let unknown = targets::unknown(kv, product, &names, platform.now()).await?;
     if !unknown.is_empty() {
         let names = unknown.iter().map(ToString::to_string).collect();
         faults.add(POINTER, &BatchError::UnknownDevices { names });

@@ -66,17 +66,18 @@ impl Cancel {
     /// Tells whether a task is canceled: its status is one of those chosen, and it had that status, or another one
     /// that was chosen, when the operator chose it. Ended tasks never are (R155).
     pub fn covers(self, task: &Task, policy: &TaskPolicy) -> bool {
-        let by = |at: Option<Timestamp>, since: Option<Timestamp>| {
-            at.is_some_and(|at| since.is_none_or(|since| since <= at))
+        // Whether the task had a status at a moment: it had entered it, and not left it.
+        let had = |at: Option<Timestamp>, since: Option<Timestamp>, until: Option<Timestamp>| {
+            at.is_some_and(|at| since.is_none_or(|since| since <= at) && until.is_none_or(|until| at < until))
         };
         // Whatever waited at a moment before the schedule began was scheduled then.
         let scheduled_at = self.scheduled.filter(|at| policy.window.is_ahead(*at));
-        let scheduled = by(scheduled_at, Some(task.queued_at));
-        let queued = by(self.queued, Some(task.queued_at)) || scheduled;
-        let notified = by(self.notified, task.notified_at);
-        let begun = by(self.in_progress, task.first_progress_at);
+        let scheduled = had(scheduled_at, Some(task.queued_at), None);
+        let queued = had(self.queued, Some(task.queued_at), task.notified_at) || scheduled;
+        let notified = had(self.notified, task.notified_at, task.first_progress_at);
+        let begun = had(self.in_progress, task.first_progress_at, None);
         match task.status {
-            TaskStatus::Unconfirmed => by(self.unconfirmed, Some(task.queued_at)) || scheduled,
+            TaskStatus::Unconfirmed => had(self.unconfirmed, Some(task.queued_at), None) || scheduled,
             TaskStatus::Queued => queued,
             TaskStatus::Notified => self.notified.is_some() && (queued || notified),
             TaskStatus::InProgress => self.in_progress.is_some() && (queued || notified || begun),
@@ -154,5 +155,23 @@ mod tests {
         let cancel = Cancel::default().with(options, BEFORE);
         let later = Task { queued_at: AFTER, ..task(S::Queued) };
         assert!(!cancel.covers(&later, &policy()));
+    }
+
+    #[test]
+    fn r151_a_later_choice_of_one_status_does_not_renew_an_earlier_one_of_another() {
+        let none = CancelOptions::default();
+        let begun = CancelOptions { in_progress: true, ..none };
+        let told = CancelOptions { notified: true, ..none };
+        let cancel = Cancel::default().with(begun, BEFORE).with(told, AFTER);
+        let of = |first_progress_at| Task {
+            notified_at: Some(OPENS),
+            first_progress_at: Some(Timestamp(first_progress_at)),
+            ..task(S::InProgress)
+        };
+        assert!(!cancel.covers(&of(AFTER.0 - 1), &policy()), "it had begun, between the two");
+        assert!(
+            cancel.covers(&of(AFTER.0 + 1), &policy()),
+            "it was notified, and began before it was reached"
+        );
     }
 }

@@ -111,7 +111,7 @@ pub struct Task {
     pub percent: u8,
     /// The device's last words about this task.
     pub desc: String,
-    /// Why it ended, if it ended otherwise than by success; why the last attempt failed, while it is retried.
+    /// Why it ended, if it ended otherwise than by success; why the last attempt failed, until the next one shows progress.
     pub reason: Option<Reason>,
     /// When it was made.
     pub created_at: Timestamp,

@@ -208,7 +208,7 @@ impl Task {
         let desc = shortened(desc);
         let repeated = self.status == TaskStatus::InProgress && self.percent == percent && self.desc == desc;
         // A device that reports progress needs no other push, whatever one was waiting for.
-        if repeated && self.wait.is_none() && self.unsent_since.is_none() {
+        if repeated && self.wait.is_none() && self.unsent_since.is_none() && self.reason.is_none() {
             return self.unchanged();
         }
         let task = Self {
@@ -219,6 +219,8 @@ impl Task {
             first_progress_at: self.first_progress_at.or(Some(now)),
             wait: None,
             unsent_since: None,
+            // The attempt that failed is over, and this one may go on past the end of the schedule (R94).
+            reason: None,
             ..self.clone()
         };
         Step { task, effects: vec![] }

@@ -28,6 +28,9 @@ pub struct Expansion {
 /// Gives the devices of one shard their tasks, and returns how many it gave: one read, and one swap if there were any. A
 /// dynamic batch leaves its brief in every shard, so that devices can join it later.
 ///
+/// `None` while devices are on their way from the shard into another: these cannot be given a task before they have
+/// arrived, and a brief left here now would come along and say that they have been.
+///
 /// # Errors
 /// The store's.
 pub async fn expand_shard(
@@ -36,11 +39,14 @@ pub async fn expand_shard(
     shard: u32,
     open: &OpenBatches,
     now: Timestamp,
-) -> Result<u32, StoreError> {
+) -> Result<Option<u32>, StoreError> {
     let page = page_of(batch, shard);
     let made = shards::update_shard(kv, &batch.product_key, shard, now, |shard| {
+        if shard.is_splitting() {
+            return Ok(Change::Keep(None));
+        }
         if shard.brief(batch.id).is_some() {
-            return Ok(Change::Keep(0));
+            return Ok(Change::Keep(Some(0)));
         }
         let mut made = 0;
         for mut device in shard.devices()? {
@@ -51,15 +57,15 @@ pub async fn expand_shard(
             }
         }
         if made == 0 && !batch.mode.is_dynamic() {
-            return Ok(Change::Keep(0));
+            return Ok(Change::Keep(Some(0)));
         }
         shard.forget_briefs(|brief| {
             !open.contains(brief.batch_id) && now.ms_since(brief.created_at) > BRIEF_GRACE_MS
         })?;
         shard.briefs.push(Brief::of(batch, page));
-        Ok(Change::Put((), made))
+        Ok(Change::Put((), Some(made)))
     });
-    Ok(made.await?.unwrap_or(0))
+    Ok(made.await?.unwrap_or(Some(0)))
 }
 
 /// Ends the joining of a dynamic batch in one shard, once its strategy is canceled.
@@ -134,17 +140,21 @@ pub async fn expand(
         let Some(shape) = shards::shape(kv, &stored.batch.product_key).await? else { break };
         let visits = visits(&stored.batch, shape.shards);
         let mut at = if named { 0 } else { stored.expand_cursor as usize };
+        // The first shard that has to be looked at again.
+        let mut again = usize::MAX;
         while at < visits.len() && expansion.visited < shards_max {
             let made = expand_shard(kv, &stored.batch, visits[at].shard, &open, now).await?;
-            expansion.made += made;
-            expansion.visited += u32::from(!named || made > 0);
+            again = again.min(if made.is_none() { at } else { usize::MAX });
+            expansion.made += made.unwrap_or(0);
+            expansion.visited += u32::from(!named || made != Some(0));
             at += 1;
         }
-        stored.expand_cursor = stored.expand_cursor.max(at as u32);
+        let reached = at.min(again);
+        stored.expand_cursor = stored.expand_cursor.max(reached as u32);
         let same = shards::shape(kv, &stored.batch.product_key).await? == Some(shape);
-        expansion.done = at >= visits.len() && same && !shape.splitting;
+        expansion.done = reached >= visits.len() && same && !shape.splitting;
         // Whoever began a split is at it; the next step looks again.
-        if expansion.done || shape.splitting {
+        if expansion.done || shape.splitting || again < at {
             break;
         }
     }

@@ -1,5 +1,7 @@
 //! Looking at a batch's tasks: those in the devices' shards, and those in its history.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ota_core::batch::{Batch, TargetSelection, TaskCounts};
 use ota_core::device::Device;
 use ota_core::dispatch::{QueuedBecause, queued_because};
@@ -90,13 +92,50 @@ pub fn visits(batch: &Batch, shards: u32) -> Vec<Visit> {
     }
 }
 
-/// Looks at one visit's tasks of the batch: one read of the shard, one of the page.
+/// Looks at one visit's tasks of the batch: one read of the shard, one of the page, and more if devices have moved.
 ///
 /// # Errors
 /// The store's.
 pub async fn look(kv: &impl Kv, batch: &Batch, visit: Visit, shards: u32) -> Result<Found, StoreError> {
     let shard = shards::load_shard(kv, &batch.product_key, visit.shard).await?.unwrap_or_default();
-    look_in(kv, batch, visit, shards, &shard).await
+    let mut found = look_in(kv, batch, visit, shards, &shard).await?;
+    if visit.whole_page {
+        leave_to_others(kv, batch, visit, shards, &mut found).await?;
+    }
+    Ok(found)
+}
+
+/// Drops what a page says of devices that moved to another shard when the fleet grew, and have come back to the batch since
+/// (R107, R134): their present task is found there. One more read for each shard that devices of the page have moved to.
+async fn leave_to_others(
+    kv: &impl Kv,
+    batch: &Batch,
+    visit: Visit,
+    shards: u32,
+    found: &mut Found,
+) -> Result<(), StoreError> {
+    let mut moved: BTreeMap<u32, Vec<DeviceName>> = BTreeMap::new();
+    for (name, _) in &found.ended {
+        let at = locate(hash(name), shards);
+        if at != visit.shard {
+            moved.entry(at).or_default().push(name.clone());
+        }
+    }
+    let mut back: BTreeSet<DeviceName> = BTreeSet::new();
+    for (at, names) in moved {
+        let Some(shard) = shards::load_shard(kv, &batch.product_key, at).await? else { continue };
+        for name in names {
+            let device = shard.get(&name).map_err(corrupt(&batch.product_key, at))?;
+            let is_back = device.is_some_and(|device| {
+                device.tasks.iter().chain(&device.ended).any(|task| task.batch_id == batch.id)
+            });
+            if is_back {
+                back.insert(name);
+            }
+        }
+    }
+    found.ended.retain(|(name, _)| !back.contains(name));
+    Ok(())
 }
 
 async fn look_in(
