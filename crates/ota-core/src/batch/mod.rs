@@ -10,9 +10,11 @@ mod rate;
 mod rules;
 mod schedule;
 mod target;
+mod target_rules;
 #[cfg(test)]
 pub(crate) mod tests_world;
 mod transition;
+mod verification;
 mod why;
 
 use alloc::string::String;
@@ -25,13 +27,12 @@ pub use self::error::BatchError;
 pub use self::gray::{GrayPercent, GraySearch, gray_key};
 pub use self::lane::{Lane, refusal};
 pub use self::rate::RateWindow;
-pub use self::rules::{
-    BatchFields, NewBatch, TargetFields, Terms, VerificationFields, check_batch_tags, check_verification,
-    parse_device_list,
-};
+pub use self::rules::{BatchFields, NewBatch, Terms, check_batch_tags};
 pub use self::schedule::ScheduleFields;
 pub use self::target::{Admission, admit};
+pub use self::target_rules::{TargetFields, parse_device_list};
 pub use self::transition::{BatchEvent, BatchStatus};
+pub use self::verification::{VerificationFields, check_verification};
 pub use self::why::{Why, explain};
 use crate::device::Region;
 use crate::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};

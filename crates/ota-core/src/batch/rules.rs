@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::schedule::check_schedule;
-use super::{BatchError, DownloadProtocol, GrayPercent, ScheduleFields, Tag, TargetSelection, UpgradeMode};
-use crate::device::Region;
+use super::target_rules::{TargetFields, check_target};
+use super::{BatchError, DownloadProtocol, ScheduleFields, Tag, TargetSelection, UpgradeMode};
 use crate::device::push::is_reserved_tag_key;
 use crate::error::{Faults, ValueError, check_len};
 use crate::ids::{DeviceName, Version};
@@ -72,21 +72,6 @@ pub struct BatchFields<'a> {
     pub overwrite: Option<bool>,
     /// `tags`: keys and values.
     pub tags: Vec<(&'a str, &'a str)>,
-}
-
-/// The raw words of `target`.
-#[derive(Clone, Debug, Default)]
-pub struct TargetFields<'a> {
-    /// `selection`.
-    pub selection: Option<&'a str>,
-    /// `devices`.
-    pub devices: Option<Vec<&'a str>>,
-    /// The names of the uploaded list that `device_list` names; the caller has read it.
-    pub listed: Option<Vec<DeviceName>>,
-    /// `gray_percent`.
-    pub gray_percent: Option<&'a str>,
-    /// `regions`: provinces and cities.
-    pub regions: Option<Vec<(Option<&'a str>, Option<&'a str>)>>,
 }
 
 /// What an operator says of a batch, checked.
@@ -274,219 +259,12 @@ fn check_retry(
     Some(Retry { after_minutes, count_max })
 }
 
-/// The raw words of a request for a trial.
-#[derive(Clone, Debug, Default)]
-pub struct VerificationFields<'a> {
-    /// `product_key`; absent is the package's.
-    pub product_key: Option<&'a str>,
-    /// `devices`.
-    pub devices: Vec<&'a str>,
-    /// `source_versions`; absent is any (R45).
-    pub source_versions: Vec<&'a str>,
-    /// `timeout_minutes`.
-    pub timeout_minutes: Option<u16>,
-    /// `push`; absent is yes.
-    pub push: Option<bool>,
-    /// `needs_confirmation`; absent is no.
-    pub needs_confirmation: Option<bool>,
-    /// `download_protocol`; absent is HTTPS.
-    pub download_protocol: Option<&'a str>,
-    /// `tags`: keys and values.
-    pub tags: Vec<(&'a str, &'a str)>,
-}
-
-/// Checks a request to try a package: 1 to 10 test devices, each once (R44), source versions that are none of the
-/// target's and, for a delta, its own (R45-R47), a timeout (R48). No retry, rate, schedule or overwriting belongs to it.
-///
-/// # Errors
-/// The faults, with JSON pointers into the request.
-pub fn check_verification(
-    fields: &VerificationFields<'_>,
-    package: &Package,
-    terms: &Terms,
-) -> Result<NewBatch, Faults> {
-    let mut faults = Faults::new();
-    if fields.product_key.is_some_and(|key| key != package.product_key.as_str()) {
-        faults.add("/product_key", &BatchError::ProductMismatch);
-    }
-    let devices = check_devices(&fields.devices, limits::VERIFY_DEVICES_MAX, "/devices", &mut faults);
-    let download = DownloadProtocol::check(fields.download_protocol, Some(package), &mut faults);
-    let source_versions = check_versions(&fields.source_versions, Some(package), &mut faults);
-    check_timeout(fields.timeout_minutes, &mut faults);
-    let tags = check_tags(&fields.tags, &mut faults);
-    match devices {
-        Some(devices) if faults.0.is_empty() => Ok(NewBatch {
-            mode: UpgradeMode::Static,
-            target: TargetSelection::Specific { devices, listed: false },
-            download,
-            source_versions,
-            push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
-            policy: TaskPolicy {
-                timeout_minutes: fields.timeout_minutes,
-                forgive_source_version: terms.forgive_source_version,
-                push: fields.push.unwrap_or(true),
-                needs_confirmation: fields.needs_confirmation.unwrap_or(false),
-                ..TaskPolicy::new(package.target_version.clone())
-            },
-            overwrite: false,
-            multi_module: false,
-            tags,
-        }),
-        _ => Err(faults),
-    }
-}
-
-/// Reads an uploaded device list: one name per line, or several with commas between (R66). Empty rows and a byte order
-/// mark are passed over.
-///
-/// # Errors
-/// Every bad row, as the fault of `row:7`; or that there are too many, or none.
-pub fn parse_device_list(text: &str) -> Result<Vec<DeviceName>, Faults> {
-    let mut faults = Faults::new();
-    let mut devices: Vec<(DeviceName, usize)> = Vec::new();
-    let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
-    let names = lines.flat_map(|(at, line)| line.split(',').map(move |name| (at + 1, name.trim())));
-    let mut rows = 0;
-    for (row, name) in names.filter(|(_, name)| !name.is_empty()) {
-        rows += 1;
-        if rows > limits::DEVICE_LIST_ROWS_MAX {
-            continue;
-        }
-        if let Some(name) = faults.take(&format!("row:{row}"), DeviceName::new(name)) {
-            devices.push((name, row));
-        }
-    }
-    if rows > limits::DEVICE_LIST_ROWS_MAX {
-        faults = Faults::new();
-        faults.add("/target/device_list", &BatchError::ListTooLong { rows });
-        return Err(faults);
-    }
-    if rows == 0 {
-        faults.add("/target/device_list", &ValueError::Missing);
-    }
-    devices.sort();
-    for pair in devices.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-        faults.add(&format!("row:{}", pair[1].1), &ValueError::Duplicate { item: pair[1].0.as_str().into() });
-    }
-    faults.into_result()?;
-    Ok(devices.into_iter().map(|(name, _)| name).collect())
-}
-
-/// Checks a list of device names: 1 to `max`, well formed, each once. Returns them sorted.
-fn check_devices(names: &[&str], max: usize, pointer: &str, faults: &mut Faults) -> Option<Vec<DeviceName>> {
-    let before = faults.0.len();
-    if names.is_empty() {
-        faults.add(pointer, &ValueError::Missing);
-    }
-    if names.len() > max {
-        faults.add(pointer, &ValueError::TooMany { count: names.len(), max });
-        return None;
-    }
-    let mut devices: Vec<DeviceName> = Vec::with_capacity(names.len());
-    for (index, name) in names.iter().enumerate() {
-        let pointer = format!("{pointer}/{index}");
-        let Some(name) = faults.take(&pointer, DeviceName::new(name)) else { continue };
-        match devices.binary_search(&name) {
-            Ok(_) => faults.add(&pointer, &ValueError::Duplicate { item: name.as_str().into() }),
-            Err(at) => devices.insert(at, name),
-        }
-    }
-    (faults.0.len() == before).then_some(devices)
-}
-
 /// Checks a timeout (R48, R84).
-fn check_timeout(minutes: Option<u16>, faults: &mut Faults) {
+pub(super) fn check_timeout(minutes: Option<u16>, faults: &mut Faults) {
     let max = limits::TIMEOUT_MINUTES_MAX;
     if minutes.is_some_and(|m| !(1..=max).contains(&m)) {
         faults.add("/timeout_minutes", &ValueError::Range { min: 1, max: max.into() });
     }
-}
-
-fn check_target(fields: &TargetFields<'_>, faults: &mut Faults) -> Option<TargetSelection> {
-    let Some(selection) = fields.selection else {
-        faults.add("/target/selection", &ValueError::Missing);
-        return None;
-    };
-    let before = faults.0.len();
-    let mut refuse = |is_given: bool, owner: &str, pointer: &str, why: &'static str| {
-        if is_given && selection != owner {
-            faults.add(pointer, &ValueError::NotAllowed { why });
-        }
-    };
-    refuse(
-        fields.devices.is_some(),
-        "specific",
-        "/target/devices",
-        "only a batch for named devices names them",
-    );
-    refuse(
-        fields.listed.is_some(),
-        "specific",
-        "/target/device_list",
-        "only a batch for named devices has a list",
-    );
-    refuse(
-        fields.gray_percent.is_some(),
-        "gray",
-        "/target/gray_percent",
-        "only a gray rollout has a percentage",
-    );
-    refuse(fields.regions.is_some(), "region", "/target/regions", "only a regional batch has regions");
-    let target = match selection {
-        "all" => Some(TargetSelection::All),
-        "specific" => check_named(fields, faults),
-        "gray" => {
-            let percent = fields.gray_percent.ok_or(ValueError::Missing).and_then(GrayPercent::new);
-            let percent = faults.take("/target/gray_percent", percent);
-            percent.map(|percent| TargetSelection::Gray { percent, cutoff: None })
-        }
-        "region" => check_regions(fields.regions.as_deref().unwrap_or_default(), faults),
-        _ => {
-            let allowed = "all, specific, gray, region";
-            faults.add("/target/selection", &ValueError::NotOneOf { allowed });
-            None
-        }
-    };
-    target.filter(|_| faults.0.len() == before)
-}
-
-fn check_named(fields: &TargetFields<'_>, faults: &mut Faults) -> Option<TargetSelection> {
-    match (&fields.devices, &fields.listed) {
-        (Some(_), Some(_)) => {
-            faults.add("/target/device_list", &BatchError::NamesAndList);
-            None
-        }
-        (None, Some(listed)) => Some(TargetSelection::Specific { devices: listed.clone(), listed: true }),
-        (names, None) => {
-            let names = names.as_deref().unwrap_or_default();
-            check_devices(names, limits::BATCH_DEVICES_MAX, "/target/devices", faults)
-                .map(|devices| TargetSelection::Specific { devices, listed: false })
-        }
-    }
-}
-
-fn check_regions(listed: &[(Option<&str>, Option<&str>)], faults: &mut Faults) -> Option<TargetSelection> {
-    if listed.is_empty() {
-        faults.add("/target/regions", &ValueError::Missing);
-    }
-    if listed.len() > limits::REGIONS_MAX {
-        let max = limits::REGIONS_MAX;
-        faults.add("/target/regions", &ValueError::TooMany { count: listed.len(), max });
-        return None;
-    }
-    let mut regions: Vec<Region> = Vec::with_capacity(listed.len());
-    for (index, (province, city)) in listed.iter().enumerate() {
-        let pointer = format!("/target/regions/{index}");
-        let region = province.ok_or(ValueError::Missing).and_then(|province| Region::new(province, *city));
-        match faults.take(&pointer, region) {
-            Some(region) if regions.contains(&region) => {
-                faults.add(&pointer, &ValueError::Duplicate { item: format!("{region}") });
-            }
-            Some(region) => regions.push(region),
-            None => {}
-        }
-    }
-    Some(TargetSelection::Region { regions })
 }
 
 fn check_source_versions(
@@ -501,7 +279,11 @@ fn check_source_versions(
 }
 
 /// Checks source versions: at most 10, each once (R59), none of them the target (R58), of a delta only its own (R57).
-fn check_versions(listed: &[&str], package: Option<&Package>, faults: &mut Faults) -> Vec<Version> {
+pub(super) fn check_versions(
+    listed: &[&str],
+    package: Option<&Package>,
+    faults: &mut Faults,
+) -> Vec<Version> {
     if listed.len() > limits::SOURCE_VERSIONS_MAX {
         let max = limits::SOURCE_VERSIONS_MAX;
         faults.add("/source_versions", &ValueError::TooMany { count: listed.len(), max });
@@ -540,7 +322,7 @@ pub fn check_batch_tags(tags: &[(&str, &str)]) -> Result<Vec<Tag>, Faults> {
 }
 
 /// Checks tags (R86).
-fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
+pub(super) fn check_tags(tags: &[(&str, &str)], faults: &mut Faults) -> Vec<Tag> {
     if tags.len() > limits::TAGS_MAX {
         faults.add("/tags", &ValueError::TooMany { count: tags.len(), max: limits::TAGS_MAX });
         return Vec::new();

@@ -8,6 +8,7 @@ use super::tests::{
     NOW, all, check, delta_from, fault, faults, faults_with, from, package, specific, trial, trial_on,
 };
 use super::*;
+use crate::batch::{VerificationFields, parse_device_list};
 
 fn dynamic(fields: BatchFields<'static>) -> BatchFields<'static> {
     BatchFields { mode: Some("dynamic"), ..fields }

@@ -3,6 +3,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 
 use super::*;
+use crate::batch::{VerificationFields, check_verification};
 use crate::device::push::RESERVED_TAG_KEYS;
 use crate::digest::{DigestAlgorithm, Digests};
 use crate::ids::{ModuleName, PackageId, ProductKey};
