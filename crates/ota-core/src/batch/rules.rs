@@ -9,7 +9,7 @@ use super::target_rules::{TargetFields, check_target};
 use super::{BatchError, DownloadProtocol, ScheduleFields, Tag, TargetSelection, UpgradeMode};
 use crate::device::push::is_reserved_tag_key;
 use crate::error::{Faults, ValueError, check_len};
-use crate::ids::{DeviceName, Version};
+use crate::ids::Version;
 use crate::limits;
 use crate::package::{Package, PackageKind};
 use crate::task::{Retry, TaskPolicy, Window};

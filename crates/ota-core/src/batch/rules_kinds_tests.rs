@@ -9,6 +9,7 @@ use super::tests::{
 };
 use super::*;
 use crate::batch::{VerificationFields, parse_device_list};
+use crate::ids::DeviceName;
 
 fn dynamic(fields: BatchFields<'static>) -> BatchFields<'static> {
     BatchFields { mode: Some("dynamic"), ..fields }

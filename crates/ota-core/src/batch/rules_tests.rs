@@ -6,7 +6,7 @@ use super::*;
 use crate::batch::{VerificationFields, check_verification};
 use crate::device::push::RESERVED_TAG_KEYS;
 use crate::digest::{DigestAlgorithm, Digests};
-use crate::ids::{ModuleName, PackageId, ProductKey};
+use crate::ids::{DeviceName, ModuleName, PackageId, ProductKey};
 use crate::package::{PackageFile, PackageKind, VerificationStatus};
 use crate::time::Timestamp;
 
