@@ -152,7 +152,6 @@ fn r179_a_job_shows_optional_settings_only_when_they_are_set() {
         "DynamicMode",
         "UtcScheduleTime",
         "UtcScheduleFinishTime",
-        "UtcEndTime",
     ];
     let shown = |id: &str| {
         let told = cloud.ask("QueryOTAJob", &[("JobId", id)])["Data"].clone();

@@ -9,8 +9,7 @@ use crate::rest::Refused;
 /// What is said of a refusal that no row below tells of.
 const OTHER: &str = "iot.common.InvalidFormattedParameter";
 
-/// A code, where the fault is (or the beginning of that), and what the vendor says. An empty code or place is any; the first
-/// row that fits counts.
+/// A code, where the fault is (or the beginning of that), and what the vendor says. An empty code or place is any.
 type Row = (&'static str, &'static str, &'static str);
 
 /// What single operations say otherwise than the rest.
@@ -157,12 +156,14 @@ pub(crate) fn translate(
     unknown: &'static str,
     refused: &Refused,
 ) -> Refusal {
+    // The function has logged the cause under an id of its own.
+    let log = || format!("{} was refused by the service's own function: {}", action, refused.code);
     if refused.status == StatusCode::SERVICE_UNAVAILABLE {
-        return Refusal::Busy;
+        return Refusal::Busy { log: log() };
     }
     // A token that is refused is the service's own.
     if refused.status.is_server_error() || refused.status == StatusCode::UNAUTHORIZED {
-        return Refusal::Failed;
+        return Refusal::Failed { log: log() };
     }
     let code = if refused.code == "request.not-found" {
         unknown
@@ -174,8 +175,10 @@ pub(crate) fn translate(
 
 fn find(action: &str, code: &str, pointer: &str) -> &'static str {
     let own = BY_ACTION.iter().filter(|(name, _)| *name == action).flat_map(|(_, rows)| *rows);
+    // A row with a code counts before those that only tell the place.
+    let [coded, placed] = [false, true].map(|any| ROWS.iter().filter(move |row| row.0.is_empty() == any));
     let fits = |row: &&Row| (row.0.is_empty() || row.0 == code) && pointer.starts_with(row.1);
-    own.chain(ROWS).find(fits).map_or(OTHER, |row| row.2)
+    own.chain(coded).chain(placed).find(fits).map_or(OTHER, |row| row.2)
 }
 
 /// Tells apart what is one code here and two of the vendor's.
@@ -198,6 +201,8 @@ mod tests {
     #[test]
     fn the_place_and_the_operation_decide_where_the_code_does_not() {
         for (action, code, pointer, says) in [
+            ("", "batch.package-not-verified", "/package_id", "iot.firmware.FirmwareNotVerified"),
+            ("", "value.malformed", "/package_id", "iot.firmware.InvalidFirmwareId"),
             ("", "value.missing", "/target/gray_percent", "iot.firmware.NullGrayPercent"),
             ("", "value.range", "/target/gray_percent", "iot.firmware.InvalidGrayPercent"),
             ("", "value.not-one-of", "/retry/count_max", "iot.firmware.InvalidRetryCount"),

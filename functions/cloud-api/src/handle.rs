@@ -29,8 +29,8 @@ where
         Err(refusal) => return envelope::render(Format::Json, "", &id, Err(refusal)),
     };
     let outcome = answer(platform, &parts.method, &parameters).await;
-    if let Err(refusal @ (Refusal::Busy | Refusal::Failed)) = &outcome {
-        platform.log(&format!("cloud API request {id}: {}", refusal.code()));
+    if let Err(Refusal::Busy { log } | Refusal::Failed { log }) = &outcome {
+        platform.log(&format!("cloud API request {id}: {log}"));
     }
     let format = Format::of(&parameters);
     // The root of an XML answer is named after the action, which may be anything before it is known.

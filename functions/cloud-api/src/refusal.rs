@@ -19,9 +19,15 @@ pub(crate) enum Refusal {
         message: String,
     },
     /// The store is busy; the same request, signed anew, may succeed.
-    Busy,
+    Busy {
+        /// What the log is told.
+        log: String,
+    },
     /// The service failed.
-    Failed,
+    Failed {
+        /// What the log is told.
+        log: String,
+    },
 }
 
 impl Refusal {
@@ -39,8 +45,8 @@ impl Refusal {
             Self::Gateway(GatewayError::MethodNotAllowed) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Gateway(GatewayError::Throttled) => StatusCode::TOO_MANY_REQUESTS,
             Self::Gateway(_) => StatusCode::BAD_REQUEST,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Business { .. } | Self::Failed => return None,
+            Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Business { .. } | Self::Failed { .. } => return None,
         })
     }
 
@@ -49,8 +55,8 @@ impl Refusal {
         match self {
             Self::Gateway(error) => error.code(),
             Self::Business { code, .. } => code.clone(),
-            Self::Busy => "ServiceUnavailable".into(),
-            Self::Failed => "iot.system.SystemException".into(),
+            Self::Busy { .. } => "ServiceUnavailable".into(),
+            Self::Failed { .. } => "iot.system.SystemException".into(),
         }
     }
 
@@ -59,8 +65,8 @@ impl Refusal {
         match self {
             Self::Gateway(error) => error.to_string(),
             Self::Business { message, .. } => message.clone(),
-            Self::Busy => "the service is busy; sign the request anew and try again".into(),
-            Self::Failed => "the service failed".into(),
+            Self::Busy { .. } => "the service is busy; sign the request anew and try again".into(),
+            Self::Failed { .. } => "the service failed".into(),
         }
     }
 }
@@ -73,7 +79,9 @@ impl From<GatewayError> for Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        if problem.status() == StatusCode::SERVICE_UNAVAILABLE { Self::Busy } else { Self::Failed }
+        let status = problem.status();
+        let log = format!("{}: {}", problem.code, problem.log.unwrap_or(problem.detail));
+        if status == StatusCode::SERVICE_UNAVAILABLE { Self::Busy { log } } else { Self::Failed { log } }
     }
 }
 
