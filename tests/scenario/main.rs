@@ -2,6 +2,9 @@
 
 mod blocks;
 mod cancel;
+mod cloud_access;
+mod cloud_jobs;
+mod cloud_lists;
 mod conflicts;
 mod crash;
 mod deltas;

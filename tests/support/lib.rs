@@ -23,6 +23,7 @@
 mod answer;
 mod block;
 mod call;
+mod cloud;
 mod device;
 mod gateway;
 pub mod host;
@@ -37,6 +38,7 @@ pub use serde_json::{Value, json};
 pub use self::answer::Answer;
 pub use self::block::Block;
 pub use self::call::Call;
+pub use self::cloud::{Cloud, Pairs, query};
 pub use self::device::{Device, Upgrade};
 pub use self::gateway::Gateway;
 pub use self::invariants::{

@@ -12,16 +12,24 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 /// Selects what is built for this machine: all but a member that is nothing outside of wasm.
 pub(crate) const NATIVE: [&str; 4] = ["--locked", "--workspace", "--exclude", "bench-noop"];
 
+/// Functions that are made of other functions. In one call with those they would be built with the others' entries as
+/// well, because cargo gives a dependency the features that any package of the call asks for.
+const MADE_OF_OTHERS: [&str; 1] = ["cloud-api"];
+
 /// Builds every function. One call for all of them: with the same features and profile they share what they depend
-/// on, and cargo sees it only in one call.
+/// on, and cargo sees it only in one call. Those that are made of others have a call of their own, which comes first: what
+/// lies where components are looked for is then of the second.
 pub(crate) fn functions(workspace: &Workspace) -> anyhow::Result<()> {
     add_target()?;
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "--locked", "--target", TARGET, "--profile", "wasm", "--lib"]);
-    for package in workspace.components() {
-        cargo.args(["-p", &package.name]);
+    for made_of_others in [true, false] {
+        let mut cargo = workspace.cargo();
+        cargo.args(["build", "--locked", "--target", TARGET, "--profile", "wasm", "--lib"]);
+        let chosen = |name: &str| MADE_OF_OTHERS.contains(&name) == made_of_others;
+        for package in workspace.components().filter(|package| chosen(&package.name)) {
+            cargo.args(["-p", &package.name]);
+        }
+        step::run(&mut cargo)?;
     }
-    step::run(&mut cargo)?;
     for package in workspace.components() {
         let file =
             workspace.wasm().join(format!("{}.wasm", package.component.as_deref().unwrap_or_default()));

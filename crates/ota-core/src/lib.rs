@@ -12,6 +12,7 @@
 extern crate alloc;
 
 pub mod batch;
+pub mod cloud;
 pub mod delta;
 pub mod device;
 pub mod digest;

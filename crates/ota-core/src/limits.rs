@@ -202,3 +202,26 @@ pub const PAGE_SIZE_DEFAULT: usize = 50;
 pub const JSON_BODY_BYTES_MAX: usize = 256 * 1024;
 /// Characters of an `Idempotency-Key` header (the IETF draft leaves it open).
 pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 128;
+
+/// How far the `Timestamp` of a signed cloud API request may be from the service's clock, either way: 15 minutes (cloud
+/// API, R177).
+pub const CLOUD_CLOCK_SKEW_MS: u64 = 15 * 60_000;
+/// Parameters of one cloud API request. Ours: 200 device names and ten tags fit several times over.
+pub const CLOUD_PARAMETERS_MAX: usize = 1_000;
+/// Bytes of the query of a cloud API request. Ours: 200 encoded device names and ten long tags fit; what is longer goes
+/// into the body.
+pub const CLOUD_QUERY_BYTES_MAX: usize = 64 * 1024;
+/// Characters of a `SignatureNonce`. Ours; the documents show a UUID.
+pub const CLOUD_NONCE_LEN_MAX: usize = 128;
+/// Values that used nonces are spread over. Ours: requests at the same time rarely meet in one of them.
+pub const CLOUD_NONCE_VALUES: u8 = 16;
+/// Nonces of one such value. Ours: it stays below 256 KiB, and all of them together bear some 35 requests a second.
+pub const CLOUD_NONCES_PER_VALUE_MAX: usize = 4_096;
+/// The last item that a numbered page of a list may reach: page times size (cloud API, later, R174).
+pub const LIST_REACH_MAX: usize = 100_000;
+/// Jobs of one page of the cloud API (cloud API).
+pub const CLOUD_JOBS_PAGE_MAX: usize = 200;
+/// Jobs of a device, or packages, of one page of the cloud API (cloud API).
+pub const CLOUD_PAGE_MAX: usize = 100;
+/// Items of a page of the cloud API's list of tasks when the request does not say. Ours.
+pub const CLOUD_PAGE_DEFAULT: usize = 20;

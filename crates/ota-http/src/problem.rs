@@ -147,7 +147,7 @@ impl Problem {
 }
 
 /// Renders a version 4 UUID of random bytes (RFC 9562).
-fn uuid_text(mut bytes: [u8; 16]) -> String {
+pub fn uuid_text(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let mut text = String::with_capacity(36);

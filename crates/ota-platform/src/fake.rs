@@ -41,6 +41,8 @@ impl FakePlatform {
             ("internal_token", "internal-token"),
             ("url_signing_key", "url-signing-key"),
             ("secrets_key", "secrets-key-of-more-than-32-characters"),
+            ("access_key_id", "access-key-id"),
+            ("access_key_secret", "access-key-secret"),
             ("public_base_url", "http://ota.test"),
             ("internal_base_url", "http://internal.test"),
             ("mqtt_address", "mqtt://broker.test:1883"),

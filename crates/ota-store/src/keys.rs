@@ -35,6 +35,8 @@
 //! | `work/uploads`                   | uploads that are not packages yet          | swap, when one comes or goes      |
 //! | `work/deltas`                    | deltas that are being made                 | swap, when one comes or goes, and |
 //! |                                  |                                            | by the dispatcher that makes them |
+//! | `nonces/{n}`                     | some of the nonces that signed requests    | swap, by each such request        |
+//! |                                  | have used                                  |                                   |
 //! | `claim/{key}`                    | counter: who may create `key`              | increment                         |
 //! | `claim-lost/{key}`               | when somebody first found a claim of `key` | set                               |
 //! |                                  | without the record it was for              |                                   |
@@ -160,6 +162,11 @@ pub fn delta_tail(id: DeltaId, slices: u32) -> String {
 /// A sealed page of a log.
 pub fn log_page(log: &str, page: u32) -> String {
     format!("{log}/{page}")
+}
+
+/// Some of the used nonces.
+pub fn nonces(part: u8) -> String {
+    format!("nonces/{part}")
 }
 
 /// Who may create `key`.

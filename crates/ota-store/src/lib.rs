@@ -19,6 +19,7 @@ pub mod kv;
 pub mod lanes;
 pub mod log;
 pub mod memory;
+pub mod nonces;
 pub mod packages;
 pub mod products;
 pub mod record;

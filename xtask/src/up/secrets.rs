@@ -8,7 +8,15 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 /// The variables that are secrets of this installation.
-const NAMES: [&str; 5] = ["api_token", "internal_token", "url_signing_key", "secrets_key", "mqtt_password"];
+const NAMES: [&str; 7] = [
+    "api_token",
+    "internal_token",
+    "url_signing_key",
+    "secrets_key",
+    "mqtt_password",
+    "access_key_id",
+    "access_key_secret",
+];
 /// Bytes of a secret: as many as the digest has that signs with it.
 const SECRET_BYTES: usize = 32;
 /// Readable by its owner only.
