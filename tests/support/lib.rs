@@ -29,6 +29,7 @@ pub mod host;
 mod invariants;
 mod observer;
 mod operator;
+mod tasks;
 mod world;
 
 pub use serde_json::{Value, json};
