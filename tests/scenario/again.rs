@@ -1,9 +1,14 @@
 //! An operator has failed and canceled tasks tried once more.
 
+use std::collections::BTreeMap;
+
+use ota_store::memory::{Fault, MemoryKv};
 use ota_tests::{
     Batch, World, invariant_counts_are_the_sum_of_the_tasks, invariant_nothing_is_left_to_do,
     invariant_one_task_per_device, json, minutes, seconds,
 };
+
+use crate::crash;
 
 /// A batch in which lamp-1 has failed and lamp-2 was told.
 fn one_failed() -> (World, Batch) {
@@ -276,4 +281,74 @@ fn r73_r134_a_device_that_has_come_to_the_target_meanwhile_is_not_told() {
     assert!(lamp.told().is_empty());
     assert_eq!(batch.outcome(), ["lamp-1 succeeded"]);
     assert_eq!(batch.get()["counts"]["succeeded"], 1);
+}
+
+#[test]
+fn r54_r134_a_device_that_left_the_source_versions_meanwhile_is_not_told() {
+    let world = World::new().product("lamp").devices(1);
+    let asked = json!({"source_versions": ["1.0.0"]});
+    let batch = world.batch(&world.ready_package("1.1.0"), asked);
+    let lamp = world.device("lamp-1");
+    lamp.restart("1.0.5");
+    world.run(seconds(10));
+    lamp.told();
+    let _queued = again(&world, &batch, "lamp-1").expect(200);
+    world.run(seconds(10));
+    assert_eq!(batch.outcome(), ["lamp-1 failed source-version-mismatch"]);
+    assert!(lamp.told().is_empty());
+}
+
+/// Consent, a failure, a cancel by device, and both tasks tried again: one in the running batch, one in the ended one.
+fn story(world: World) {
+    world.be_patient();
+    let world = world.product("lamp").devices(2);
+    crash::gather(&world);
+    let package = world.ready_package("1.1.0");
+    let batch = world.batch(&package, json!({"needs_confirmation": true}));
+    crash::live(&world, &[], || batch.get()["expanded"] == true);
+    let status = |device: &str| batch.task(device)["status"].as_str().unwrap_or_default().to_owned();
+    // Whoever was not answered asks again; that it was done already is as good.
+    let until = |device: &str, wanted: &str, act: &dyn Fn()| {
+        crash::live(&world, &[], || {
+            if status(device) != wanted {
+                act();
+            }
+            status(device) == wanted
+        });
+    };
+    let (one, two) = ([batch.task_id("lamp-1")], [batch.task_id("lamp-2")]);
+    let confirm = |id: &[String]| drop(world.confirm(id));
+    until("lamp-1", "notified", &|| confirm(&one));
+    until("lamp-1", "failed", &|| world.device("lamp-1").progress(-1, ""));
+    until("lamp-1", "unconfirmed", &|| drop(world.reupgrade(&one)));
+    until("lamp-2", "canceled", &|| drop(world.cancel_by_device(&package, &["lamp-2"], &json!({}))));
+    until("lamp-1", "notified", &|| confirm(&one));
+    crash::live(&world, &["lamp-1"], || batch.status() == "completed");
+    until("lamp-2", "unconfirmed", &|| drop(world.reupgrade(&two)));
+    until("lamp-2", "notified", &|| confirm(&two));
+    crash::live(&world, &["lamp-2"], || status("lamp-2") == "succeeded");
+
+    crash::come_to_rest(&world);
+    assert_eq!(batch.outcome(), ["lamp-1 succeeded", "lamp-2 succeeded"]);
+    assert_eq!(batch.status(), "completed");
+    as_it_should_be(&batch);
+    invariant_nothing_is_left_to_do(&world);
+    let ends: BTreeMap<String, String> = world
+        .events("type=task-ended")
+        .iter()
+        .map(|event| (event["event_id"].to_string(), event["payload"]["status"].to_string()))
+        .collect();
+    let mut ends: Vec<String> = ends.into_values().collect();
+    ends.sort();
+    assert_eq!(ends, ["\"FAILED\"", "\"SUCCEEDED\"", "\"SUCCEEDED\""]);
+}
+
+#[test]
+fn r134_trying_again_survives_a_refusal_of_any_one_operation() {
+    crash::each_in_turn(story, MemoryKv::new, Fault::Refused);
+}
+
+#[test]
+fn r134_trying_again_survives_the_loss_of_any_one_answer() {
+    crash::each_in_turn(story, MemoryKv::with_spin_quirks, Fault::AnswerLost);
 }

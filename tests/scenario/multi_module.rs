@@ -161,3 +161,16 @@ fn r91_r141_all_modules_are_told_when_the_device_connects() {
     told.sort();
     assert_eq!(told, ["1.1.0", "4", "8"]);
 }
+
+#[test]
+fn r141_t21_a_device_that_is_deleted_leaves_the_tasks_of_all_its_modules() {
+    let (world, lamp) = with_modules();
+    let [mcu, wifi, whole] = one_for_each(&world);
+    lamp.progress_module("mcu", 5);
+    lamp.delete();
+    world.run(seconds(10));
+    for batch in [&mcu, &wifi, &whole] {
+        assert_eq!(batch.outcome(), ["lamp-1 canceled device-deleted"]);
+        assert_eq!(batch.status(), "completed");
+    }
+}
