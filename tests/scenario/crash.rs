@@ -24,7 +24,7 @@ const SEEDS: u64 = 60;
 
 /// Lets time pass, with these devices doing as they are told, until the story has come where it should.
 #[track_caller]
-fn live(world: &World, obedient: &[&str], done: impl Fn() -> bool) {
+pub(crate) fn live(world: &World, obedient: &[&str], done: impl Fn() -> bool) {
     for round in 1..=ROUNDS_MAX {
         world.run(seconds(5));
         let mut busy = false;
@@ -52,14 +52,14 @@ fn live(world: &World, obedient: &[&str], done: impl Fn() -> bool) {
 }
 
 /// Lets devices say it again until the service knows them all: one that it has never heard of is in no batch.
-fn gather(world: &World) {
+pub(crate) fn gather(world: &World) {
     let known =
         |device: &Device| device.get()["versions"].as_array().is_some_and(|versions| !versions.is_empty());
     live(world, &[], || world.all_devices().iter().all(known));
 }
 
 /// Ends the failures, and waits for what is collected late: an upload may take a day.
-fn come_to_rest(world: &World) {
+pub(crate) fn come_to_rest(world: &World) {
     world.kv().clear_faults();
     world.run(minutes(1));
     world.advance(hours(25));
@@ -189,7 +189,7 @@ fn with_faults(
 }
 
 /// Fails each operation of a story once.
-fn each_in_turn(story: fn(World), kv: fn() -> MemoryKv, fault: Fault) {
+pub(crate) fn each_in_turn(story: fn(World), kv: fn() -> MemoryKv, fault: Fault) {
     let mut at = 1;
     while with_faults(story, kv(), fault, move |n| n == at) > 0 {
         at += 1;

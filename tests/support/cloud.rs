@@ -37,31 +37,8 @@ impl World {
 impl Cloud {
     /// Returns a signed request; `parameters` adds to the common ones, or says otherwise.
     pub fn signed(&self, method: &str, action: &str, parameters: &[(&str, &str)]) -> Pairs {
-        let time = render_utc(Timestamp(self.world.now_ms()));
         let nonce = self.world.next("nonce");
-        let common = [
-            ("Action", action),
-            ("Version", "2018-01-20"),
-            ("Format", "JSON"),
-            ("RegionId", "cn-shanghai"),
-            ("AccessKeyId", &self.id),
-            ("SignatureMethod", "HMAC-SHA1"),
-            ("SignatureVersion", "1.0"),
-            ("SignatureNonce", &nonce),
-            // The API's times have no milliseconds.
-            ("Timestamp", &format!("{}Z", &time[..19])),
-        ];
-        let said = |name: &str| parameters.iter().any(|(other, _)| *other == name);
-        let common = common.into_iter().filter(|(name, _)| !said(name));
-        let mut pairs: Pairs =
-            common.chain(parameters.iter().copied()).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        pairs.sort();
-        let text = format!("{method}&{}&{}", encoded("/"), encoded(&query(&pairs)));
-        let key = format!("{}&", self.secret);
-        let mut mac = <Hmac<Sha1> as KeyInit>::new_from_slice(key.as_bytes()).expect("any key will do");
-        mac.update(text.as_bytes());
-        pairs.push(("Signature".to_owned(), STANDARD.encode(mac.finalize().into_bytes())));
-        pairs
+        sign(method, action, (&self.id, &self.secret), Timestamp(self.world.now_ms()), &nonce, parameters)
     }
 
     /// Sends a request as it is, with its parameters in the query.
@@ -107,6 +84,45 @@ impl Cloud {
         let code = told["Code"].as_str().unwrap_or_default();
         code.strip_prefix("iot.firmware.").unwrap_or(code).to_owned()
     }
+}
+
+/// Returns a signed request of an access key (its id and secret) at a time; `parameters` adds to the common ones, or
+/// says otherwise.
+///
+/// # Panics
+/// Never: a key may be of any length.
+pub fn sign(
+    method: &str,
+    action: &str,
+    (id, secret): (&str, &str),
+    at: Timestamp,
+    nonce: &str,
+    parameters: &[(&str, &str)],
+) -> Pairs {
+    let time = render_utc(at);
+    let common = [
+        ("Action", action),
+        ("Version", "2018-01-20"),
+        ("Format", "JSON"),
+        ("RegionId", "cn-shanghai"),
+        ("AccessKeyId", id),
+        ("SignatureMethod", "HMAC-SHA1"),
+        ("SignatureVersion", "1.0"),
+        ("SignatureNonce", nonce),
+        // The API's times have no milliseconds.
+        ("Timestamp", &format!("{}Z", &time[..19])),
+    ];
+    let said = |name: &str| parameters.iter().any(|(other, _)| *other == name);
+    let common = common.into_iter().filter(|(name, _)| !said(name));
+    let mut pairs: Pairs =
+        common.chain(parameters.iter().copied()).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    pairs.sort();
+    let text = format!("{method}&{}&{}", encoded("/"), encoded(&query(&pairs)));
+    let key = format!("{}&", secret);
+    let mut mac = <Hmac<Sha1> as KeyInit>::new_from_slice(key.as_bytes()).expect("any key will do");
+    mac.update(text.as_bytes());
+    pairs.push(("Signature".to_owned(), STANDARD.encode(mac.finalize().into_bytes())));
+    pairs
 }
 
 /// Writes parameters as a query, or a form.

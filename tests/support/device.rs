@@ -152,14 +152,32 @@ impl Device {
         self.say(&self.topic("progress"), &json!({"id": "1", "params": params}));
     }
 
+    /// Tells how far the upgrade of a module is, or by -1 to -4 that it failed.
+    pub fn progress_module(&self, module: &str, step: i32) {
+        let params = json!({"step": step.to_string(), "desc": "", "module": module});
+        self.say(&self.topic("progress"), &json!({"id": "1", "params": params}));
+    }
+
     /// Asks for its upgrade, and returns the answer.
     ///
     /// # Panics
     /// If there is no answer.
     pub fn ask(&self) -> Value {
+        self.ask_in_words(&json!({}))
+    }
+
+    /// Asks for the upgrade of a module, and returns the answer.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub fn ask_module(&self, module: &str) -> Value {
+        self.ask_in_words(&json!({"module": module}))
+    }
+
+    fn ask_in_words(&self, params: &Value) -> Value {
         let before = self.world.0.published.borrow().len();
         let topic = format!("/sys/{}/{}/thing/ota/firmware/get", self.world.product_key(), self.name());
-        self.say(&topic, &json!({"id": "7", "params": {}}));
+        self.say(&topic, &json!({"id": "7", "params": params}));
         let published = self.world.0.published.borrow();
         let reply = published[before..].iter().find(|push| push.topic == format!("{topic}_reply"));
         reply.expect("who asks is answered").payload.clone()

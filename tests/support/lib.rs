@@ -31,6 +31,7 @@ mod invariants;
 mod observer;
 mod operator;
 mod targets;
+mod tasks;
 mod world;
 
 pub use serde_json::{Value, json};
@@ -38,7 +39,7 @@ pub use serde_json::{Value, json};
 pub use self::answer::Answer;
 pub use self::block::Block;
 pub use self::call::Call;
-pub use self::cloud::{Cloud, Pairs, query};
+pub use self::cloud::{Cloud, Pairs, query, sign};
 pub use self::device::{Device, Upgrade};
 pub use self::gateway::Gateway;
 pub use self::invariants::{

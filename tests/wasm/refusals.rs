@@ -223,8 +223,9 @@ async fn requests_without_the_right_token_are_refused(world: &World) {
     let manifest = std::fs::read_to_string(ota_tests::host::workspace().join("spin.toml")).unwrap();
     let routes: Vec<&str> =
         manifest.lines().filter_map(|line| line.strip_prefix("route = \"")?.strip_suffix('"')).collect();
-    assert_eq!(routes.len(), 13);
-    for route in routes.iter().filter(|route| **route != "/d/...") {
+    assert_eq!(routes.len(), 14);
+    // A download is signed in its address, and a cloud API call in its parameters: neither takes a token.
+    for route in routes.iter().filter(|route| !["/d/...", "/cloud-api/..."].contains(route)) {
         let path = route.replace("/...", "").replace(":package_id", &world.package_id);
         let wrong = if path.starts_with("/internal") { &service.api_token } else { &service.internal_token };
         for token in [None, Some("guess"), Some(""), Some(wrong.as_str())] {
@@ -238,6 +239,13 @@ async fn requests_without_the_right_token_are_refused(world: &World) {
                 }
             }
         }
+    }
+    for token in [None, Some("guess"), Some(service.api_token.as_str())] {
+        let stranger = service.stranger(token);
+        let path = "/cloud-api/?Action=ListOTAFirmware&Version=2018-01-20&Format=JSON";
+        let answer = stranger.send(path, stranger.request(Method::GET, path)).await;
+        assert!(answer.status == 400, "{path} with {token:?}: {}", answer.status);
+        assert_eq!(answer.body["Code"], "MissingAccessKeyId", "{path} with {token:?}");
     }
 }
 

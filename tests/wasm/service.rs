@@ -3,10 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
+use ota_core::time::Timestamp;
 use ota_tests::host::{HostProcess, component};
+use ota_tests::{query, sign};
+use reqwest::Method;
 use sha2::Sha256;
 
-use crate::operator::Operator;
+use crate::operator::{Answer, Operator};
 
 /// Long enough for any machine; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -19,11 +22,12 @@ pub(crate) struct Service {
     pub(crate) api_token: String,
     pub(crate) internal_token: String,
     url_signing_key: String,
+    access_key: (String, String),
 }
 
 impl Service {
     pub(crate) fn start() -> Self {
-        let [api_token, internal_token, url_signing_key, secrets_key, mqtt_password] =
+        let [api_token, internal_token, url_signing_key, secrets_key, mqtt_password, key_id, key_secret] =
             std::array::from_fn(|_| secret());
         let variables = [
             ("api_token", api_token.as_str()),
@@ -31,6 +35,8 @@ impl Service {
             ("url_signing_key", &url_signing_key),
             ("secrets_key", &secrets_key),
             ("mqtt_password", &mqtt_password),
+            ("access_key_id", &key_id),
+            ("access_key_secret", &key_secret),
             ("public_base_url", "http://127.0.0.1:${http_port}"),
             ("internal_base_url", "http://127.0.0.1:${http_port}"),
             ("mqtt_address", "mqtt://127.0.0.1:${mqtt_port}"),
@@ -42,7 +48,7 @@ impl Service {
         let probe = component("kv_probe");
         arguments.extend(["--mount".to_owned(), format!("/probe/...={}", probe.display())]);
         let host = HostProcess::start("spin.toml", arguments);
-        Self { host, api_token, internal_token, url_signing_key }
+        Self { host, api_token, internal_token, url_signing_key, access_key: (key_id, key_secret) }
     }
 
     /// Returns `http://127.0.0.1:…`.
@@ -63,6 +69,18 @@ impl Service {
     /// A client with another token, or none.
     pub(crate) fn stranger(&self, token: Option<&str>) -> Operator {
         Operator::new(&self.base_url(), token)
+    }
+
+    /// Makes a request of the cloud API as the vendor's clients do, signed with the access key.
+    pub(crate) async fn cloud(&self, action: &str, nonce: &str, parameters: &[(&str, &str)]) -> Answer {
+        let key = (self.access_key.0.as_str(), self.access_key.1.as_str());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let at = Timestamp(u64::try_from(now.as_millis()).unwrap());
+        let form = query(&sign("POST", action, key, at, nonce, parameters));
+        let client = self.stranger(None);
+        let request = client.request(Method::POST, "/cloud-api/").body(form);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        client.send(action, request).await
     }
 
     /// Signs a download as the service does; with a wrong moment or key that is what a forger would like to do.

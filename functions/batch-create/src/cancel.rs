@@ -10,6 +10,7 @@ use ota_core::task::TaskEvent;
 use ota_core::time::Timestamp;
 use ota_http::{Problem, Request, Response, json, respond};
 use ota_platform::{Platform, nudge};
+use ota_store::kv::Kv;
 use ota_store::{batches, devices, lanes, packages, shards};
 use serde::Serialize;
 
@@ -142,10 +143,12 @@ where
     let (kv, now) = (platform.kv(), platform.now());
     let stored = packages::get(kv, package).await?.ok_or_else(|| Problem::not_found("package"))?;
     let product_key = stored.package.product_key;
+    let refs =
+        names.into_iter().map(|device_name| DeviceRef { product_key: product_key.clone(), device_name });
+    let refs: Vec<DeviceRef> = refs.collect();
+    check_known(kv, &refs, now).await?;
     let mut answer = CanceledJson { canceled: 0 };
-    let mut unknown = Vec::new();
-    for device_name in names {
-        let device = DeviceRef { product_key: product_key.clone(), device_name };
+    for device in refs {
         let canceled = devices::update(kv, &device, now, |found, beside| {
             let wanted = |id: &BatchId| only.is_none_or(|only| only == *id);
             let ids: Vec<BatchId> = found.tasks.iter().map(|task| task.batch_id).filter(wanted).collect();
@@ -157,24 +160,33 @@ where
             }
             (canceled > 0, canceled)
         });
-        match canceled.await? {
-            None => unknown.push(device.device_name.to_string()),
-            Some(0) => {}
-            Some(canceled) => {
-                answer.canceled += canceled;
-                if let Some((shard, _)) = shards::load_for(kv, &product_key, &device.device_name, now).await?
-                {
-                    batches::record_shard(kv, &product_key, shard, now).await?;
-                }
-            }
+        // A device that was deleted a moment ago has no task any more.
+        let canceled = canceled.await?.unwrap_or(0);
+        answer.canceled += canceled;
+        if canceled > 0
+            && let Some((shard, _)) = shards::load_for(kv, &product_key, &device.device_name, now).await?
+        {
+            batches::record_shard(kv, &product_key, shard, now).await?;
         }
     }
-    if !unknown.is_empty() {
-        let mut faults = Faults::new();
-        faults.add("/devices", &BatchError::UnknownDevices { names: unknown });
-        return Err(faults.into());
-    }
     Ok(respond::json(StatusCode::OK, &answer))
+}
+
+/// Refuses devices that the product does not have, before the first task is canceled: a request that is refused cancels
+/// nothing.
+async fn check_known(kv: &impl Kv, refs: &[DeviceRef], now: Timestamp) -> Result<(), Problem> {
+    let mut names = Vec::new();
+    for device in refs {
+        if devices::find(kv, device, now).await?.is_none() {
+            names.push(device.device_name.to_string());
+        }
+    }
+    let mut faults = Faults::new();
+    if !names.is_empty() {
+        faults.add("/devices", &BatchError::UnknownDevices { names });
+    }
+    faults.into_result()?;
+    Ok(())
 }
 
 /// Checks device names: 1 to 200, each once.

@@ -88,7 +88,12 @@ where
     for task in &named {
         let batch = &task.batch.batch;
         let found = batches::task_of(kv, batch, &task.device, now).await?;
-        match found.map(|(listed, _)| listed.task.status) {
+        // What is canceled is not confirmed, although the dispatcher may not have come by yet (R152).
+        let status = found.map(|(listed, _)| match listed.task.status {
+            TaskStatus::Unconfirmed if batch.cancels(&listed.task) => TaskStatus::Canceled,
+            status => status,
+        });
+        match status {
             None => faults.add(&task.pointer, &TaskError::Unknown),
             Some(TaskStatus::Unconfirmed) if !batch.policy.window.is_open(now) => {
                 faults.add(&task.pointer, &TaskError::OutsideSchedule);

@@ -83,6 +83,13 @@ fn requeue(device: &mut Device, task: &Task, batch: &Batch, now: Timestamp) -> R
     if let Some(rival) = rival {
         return Reupgrade::Busy(rival.batch_id);
     }
-    device.tasks.push(task.after(&TaskEvent::Reupgraded, &batch.policy, now).task);
+    let again = task.after(&TaskEvent::Reupgraded, &batch.policy, now).task;
+    // It starts from where the device is now, or its next report would be taken for a failure (R118, R133).
+    let version = device.version_of(&batch.module).cloned();
+    device.tasks.push(Task { source_version: version.clone().or(again.source_version.clone()), ..again });
+    // A device that has come to the target meanwhile is not told to go there (R73, R115).
+    if let Some(version) = version.filter(|version| *version == batch.policy.target_version) {
+        device.apply(batch.id, &TaskEvent::VersionReported { version }, &batch.policy, now);
+    }
     Reupgrade::Queued
 }
