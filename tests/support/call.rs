@@ -8,6 +8,8 @@ use ota_http::{Body, Response};
 use ota_platform::Platform;
 use serde_json::Value;
 
+use crate::{Answer, documented};
+
 /// Bytes of a body that arrive at once.
 const FRAME_BYTES: usize = 100_000;
 
@@ -86,6 +88,24 @@ impl Call {
     }
 
     /// Makes the request, which may be done any number of times.
+    /// Checks that the fields which this request gives and its answer tells are documented. What a refused request
+    /// gives is a mistake to be refused, and the vendor's fields are not ours.
+    ///
+    /// # Panics
+    /// If one is not.
+    pub(crate) fn check_documented(&self, answer: &Answer) {
+        if !self.uri.starts_with("/v1/") {
+            return;
+        }
+        let what = format!("{} {}", self.method, self.uri);
+        if (200..300).contains(&answer.status) && !self.uri.starts_with("/v1/uploads") {
+            documented::check(&what, &self.body);
+        }
+        if answer.header("content-type").contains("json") {
+            documented::check(&what, &answer.body);
+        }
+    }
+
     pub(crate) fn request(&self) -> http::Request<Body> {
         let frames =
             self.body.chunks(FRAME_BYTES).map(|bytes| Ok(Frame::data(Bytes::copy_from_slice(bytes))));

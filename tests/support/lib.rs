@@ -25,6 +25,7 @@ mod block;
 mod call;
 mod cloud;
 mod device;
+mod documented;
 mod gateway;
 pub mod host;
 mod invariants;

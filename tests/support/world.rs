@@ -266,6 +266,7 @@ impl World {
             Answer { status: parts.status.as_u16(), headers: parts.headers, body: bytes, cut }
         });
         self.collect();
+        call.check_documented(&answer);
         answer
     }
 
