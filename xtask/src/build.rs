@@ -13,22 +13,34 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 pub(crate) const NATIVE: [&str; 4] = ["--locked", "--workspace", "--exclude", "bench-noop"];
 
 /// Functions that are made of other functions. In one call with those they would be built with the others' entries as
-/// well, because cargo gives a dependency the features that any package of the call asks for.
+/// well, because cargo gives a dependency the features that any package of the call asks for. They have a folder of
+/// their own too: a component's file is named without its features, so the others' files would be written over there.
 const MADE_OF_OTHERS: [&str; 1] = ["cloud-api"];
+/// That folder, in the one that cargo builds in.
+const MADE_OF_OTHERS_DIR: &str = "made-of-others";
 
 /// Builds every function. One call for all of them: with the same features and profile they share what they depend
-/// on, and cargo sees it only in one call. Those that are made of others have a call of their own, which comes first: what
-/// lies where components are looked for is then of the second.
+/// on, and cargo sees it only in one call. Those that are made of others have a call of their own.
 pub(crate) fn functions(workspace: &Workspace) -> anyhow::Result<()> {
     add_target()?;
-    for made_of_others in [true, false] {
+    let apart = workspace.target.join(MADE_OF_OTHERS_DIR);
+    for made_of_others in [false, true] {
         let mut cargo = workspace.cargo();
         cargo.args(["build", "--locked", "--target", TARGET, "--profile", "wasm", "--lib"]);
+        if made_of_others {
+            cargo.arg("--target-dir").arg(&apart);
+        }
         let chosen = |name: &str| MADE_OF_OTHERS.contains(&name) == made_of_others;
         for package in workspace.components().filter(|package| chosen(&package.name)) {
             cargo.args(["-p", &package.name]);
         }
         step::run(&mut cargo)?;
+    }
+    for package in workspace.components().filter(|package| MADE_OF_OTHERS.contains(&package.name.as_str())) {
+        let name = format!("{}.wasm", package.component.as_deref().unwrap_or_default());
+        let built = apart.join(TARGET).join("wasm").join(&name);
+        std::fs::copy(&built, workspace.wasm().join(&name))
+            .with_context(|| format!("cannot copy {}", built.display()))?;
     }
     for package in workspace.components() {
         let file =
