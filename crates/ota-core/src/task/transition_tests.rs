@@ -721,6 +721,17 @@ fn r94_a_hard_stop_cancels_what_has_begun() {
 }
 
 #[test]
+fn r94_an_attempt_that_goes_on_after_an_earlier_one_failed_may_finish_after_the_end() {
+    let over = TaskPolicy { window: windowed(MADE.0, NOW.0, false).window, ..policy() };
+    let failed_once = task(TaskStatus::InProgress).after(&failure(), &retry(10, 1), BEGAN).task;
+    let ended = failed_once.after(&TaskEvent::ScheduleFinished, &over, NOW);
+    assert_eq!(ended.task.status, TaskStatus::Failed, "the next attempt will not be made");
+    let goes_on = failed_once.after(&progress(50), &retry(10, 1), BEGAN).task;
+    let restarts = goes_on.after(&TaskEvent::Reconnected, &over, NOW).task;
+    assert_eq!(restarts.after(&TaskEvent::ScheduleFinished, &over, NOW).task, restarts);
+}
+
+#[test]
 fn an_attempt_that_would_come_after_the_schedule_is_not_waited_for() {
     let late = TaskPolicy { window: windowed(MADE.0, NOW.0 + 10 * MINUTE, false).window, ..retry(10, 5) };
     let reason = Reason::Device { failure: DeviceFailure::Download, desc: "no route".to_string() };
