@@ -2,51 +2,15 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::batch::{BatchKind, BatchStatus};
+use crate::batch::tests_world::{BEFORE, CREATED, LATER, batch, report, version};
 use crate::device::DeviceSecret;
-use crate::ids::{BatchId, DeviceName, ModuleName, PackageId, ProductKey, Version};
-use crate::limits;
+use crate::ids::{BatchId, DeviceName, ModuleName};
 use crate::package::PackageKind;
-use crate::task::{Reason, TaskPolicy};
+use crate::task::Reason;
 use crate::task::{Task, TaskEvent, TaskStatus};
-
-const BEFORE: Timestamp = Timestamp(1_000);
-const CREATED: Timestamp = Timestamp(2_000);
-const LATER: Timestamp = Timestamp(3_000);
-
-fn version(text: &str) -> Version {
-    Version::new(text).unwrap()
-}
 
 fn name(text: &str) -> DeviceName {
     DeviceName::new(text).unwrap()
-}
-
-/// A batch that brings every device to 2.0.
-fn batch(id: u8) -> Batch {
-    Batch {
-        id: BatchId([id; 16]),
-        kind: BatchKind::Upgrade,
-        mode: UpgradeMode::Static,
-        target: TargetSelection::All,
-        package_id: PackageId([1; 16]),
-        product_key: ProductKey::new("a1lamp").unwrap(),
-        module: ModuleName::default_module(),
-        package_kind: PackageKind::Full,
-        download: crate::batch::DownloadProtocol::Https,
-        source_versions: vec![],
-        policy: TaskPolicy::new(version("2.0")),
-        push_per_minute_max: limits::PUSH_PER_MINUTE_MAX,
-        overwrite: false,
-        multi_module: false,
-        tags: vec![],
-        status: BatchStatus::InProgress,
-        cancel: None,
-        strategy_canceled_at: None,
-        created_at: CREATED,
-        started_at: Some(CREATED),
-        ended_at: None,
-    }
 }
 
 fn from(sources: &[&str]) -> Batch {
@@ -68,10 +32,6 @@ fn runs(text: &str) -> Device {
     let mut device = silent();
     report(&mut device, text, BEFORE);
     device
-}
-
-fn report(device: &mut Device, text: &str, at: Timestamp) {
-    device.report_version(&ModuleName::default_module(), &version(text), at);
 }
 
 /// A device on 1.0 that is in a task of batch 9.
