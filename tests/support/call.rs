@@ -87,7 +87,6 @@ impl Call {
         Self { token: token.map(str::to_owned), ..self }
     }
 
-    /// Makes the request, which may be done any number of times.
     /// Checks that the fields which this request gives and its answer tells are documented. What a refused request
     /// gives is a mistake to be refused, and the vendor's fields are not ours.
     ///
@@ -106,6 +105,7 @@ impl Call {
         }
     }
 
+    /// Makes the request, which may be done any number of times.
     pub(crate) fn request(&self) -> http::Request<Body> {
         let frames =
             self.body.chunks(FRAME_BYTES).map(|bytes| Ok(Frame::data(Bytes::copy_from_slice(bytes))));
