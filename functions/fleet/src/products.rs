@@ -128,7 +128,8 @@ pub(crate) async fn get<P: Platform>(platform: &P, key: &ProductKey) -> Result<R
     Ok(respond::json(StatusCode::OK, &ProductJson::from(&find(platform, key).await?)))
 }
 
-async fn find<P: Platform>(platform: &P, key: &ProductKey) -> Result<Product, Problem> {
+/// Returns a product, which must be there.
+pub(crate) async fn find<P: Platform>(platform: &P, key: &ProductKey) -> Result<Product, Problem> {
     products::get(platform.kv(), key).await?.ok_or_else(|| Problem::not_found("product"))
 }
 

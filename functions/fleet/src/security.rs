@@ -7,9 +7,10 @@ use ota_core::ids::ProductKey;
 use ota_core::security::SealedKeyPair;
 use ota_http::{Problem, Request, Response, json, respond, signing};
 use ota_platform::Platform;
-use ota_store::products;
 use ota_store::security::{self, StoredSecurity};
 use serde::Serialize;
+
+use crate::products;
 
 #[derive(Serialize)]
 struct SecurityJson {
@@ -34,7 +35,7 @@ pub(crate) async fn get<P: Platform, B>(
     product: &ProductKey,
 ) -> Result<Response, Problem> {
     request.only_query(&[])?;
-    must_exist(platform, product).await?;
+    products::find(platform, product).await?;
     let stored = security::get(platform.kv(), product).await?;
     Ok(respond::json(StatusCode::OK, &SecurityJson::from(stored)))
 }
@@ -55,15 +56,10 @@ where
     let mut rules = Faults::new();
     let enabled = rules.take("/enabled", enabled.ok_or(ValueError::Missing));
     let enabled = json::join(reading, rules.into_result().map(|()| enabled))?.unwrap_or_default();
-    must_exist(platform, product).await?;
+    products::find(platform, product).await?;
     let made = if enabled { ready(platform, product).await? } else { None };
     let stored = security::switch(platform.kv(), product, enabled, made.as_ref(), platform.now()).await?;
     Ok(respond::json(StatusCode::OK, &SecurityJson::from(stored)))
-}
-
-async fn must_exist<P: Platform>(platform: &P, product: &ProductKey) -> Result<(), Problem> {
-    let found = products::get(platform.kv(), product).await?;
-    found.map(drop).ok_or_else(|| Problem::not_found("product"))
 }
 
 /// Gets ready to be switched on: returns a new key pair if the product has none. One that it has must open, so that who
