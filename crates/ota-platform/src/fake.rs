@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 
+use bytes::Bytes;
+use http_body_util::BodyExt;
 use ota_core::time::Timestamp;
 use ota_store::memory::MemoryKv;
 
-use crate::{Broker, Message, Platform, PlatformError};
+use crate::{Broker, FetchBody, Message, Platform, PlatformError, whole};
 
-/// A request that a function made: url, token, body.
+/// A request that a function made to another: url, token, body.
 pub type Posted = (String, String, Vec<u8>);
+/// What answers the requests that functions make to other servers.
+pub type Server = Rc<dyn Fn(http::Request<Bytes>) -> Result<http::Response<Bytes>, PlatformError>>;
 
 /// The engine of tests. Clones are the same engine.
 #[derive(Clone)]
@@ -24,6 +28,7 @@ struct Inner {
     variables: RefCell<BTreeMap<String, String>>,
     published: RefCell<Vec<Message>>,
     posted: RefCell<Vec<Posted>>,
+    server: RefCell<Option<Server>>,
     broker_down: Cell<bool>,
     log: RefCell<Vec<String>>,
 }
@@ -56,6 +61,7 @@ impl FakePlatform {
             variables: RefCell::new(variables.map(|(k, v)| (k.into(), v.into())).into()),
             published: RefCell::default(),
             posted: RefCell::default(),
+            server: RefCell::default(),
             broker_down: Cell::new(false),
             log: RefCell::default(),
         }))
@@ -79,6 +85,14 @@ impl FakePlatform {
     /// Returns and forgets the requests made.
     pub fn take_posted(&self) -> Vec<Posted> {
         self.0.posted.take()
+    }
+
+    /// Sets what answers requests to other servers; without it there is none to be reached.
+    pub fn set_server(
+        &self,
+        server: impl Fn(http::Request<Bytes>) -> Result<http::Response<Bytes>, PlatformError> + 'static,
+    ) {
+        *self.0.server.borrow_mut() = Some(Rc::new(server));
     }
 
     /// Takes the broker down, or up again.
@@ -121,6 +135,17 @@ impl Platform for FakePlatform {
         }
         self.0.published.borrow_mut().extend_from_slice(messages);
         Ok(messages.len())
+    }
+
+    async fn fetch(
+        &self,
+        request: http::Request<FetchBody>,
+    ) -> Result<http::Response<FetchBody>, PlatformError> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|error| PlatformError::Fetch(error.to_string()))?.to_bytes();
+        let server = self.0.server.borrow().clone();
+        let server = server.ok_or_else(|| PlatformError::Fetch("no server is set".into()))?;
+        Ok(server(http::Request::from_parts(parts, body))?.map(whole))
     }
 
     async fn post(&self, url: &str, token: &str, body: Vec<u8>) -> Result<u16, PlatformError> {

@@ -13,8 +13,19 @@ pub mod spin;
 use std::fmt;
 use std::future::Future;
 
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use ota_core::time::Timestamp;
 use ota_store::Kv;
+
+/// The body of a request that a function makes, and of its answer. It streams both ways.
+pub type FetchBody = UnsyncBoxBody<Bytes, anyhow::Error>;
+
+/// Wraps the bytes of a body that are there as a whole.
+pub fn whole(bytes: impl Into<Bytes>) -> FetchBody {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
 
 /// The engine, as a function sees it. Clones are the same engine.
 #[allow(async_fn_in_trait, reason = "guests run on one thread; nothing here needs to be Send")]
@@ -38,8 +49,24 @@ pub trait Platform: Clone + 'static {
     /// those before the first that failed.
     async fn publish(&self, broker: &Broker, messages: &[Message]) -> Result<usize, PlatformError>;
 
+    /// Makes a request to any server that the manifest allows, and returns its answer once the head of it is there. A
+    /// status that tells of a failure is an answer too.
+    ///
+    /// The URL must be absolute. Redirects are not followed.
+    async fn fetch(
+        &self,
+        request: http::Request<FetchBody>,
+    ) -> Result<http::Response<FetchBody>, PlatformError>;
+
     /// Posts a JSON body to one of the service's own functions and returns the answer's status.
-    async fn post(&self, url: &str, token: &str, body: Vec<u8>) -> Result<u16, PlatformError>;
+    async fn post(&self, url: &str, token: &str, body: Vec<u8>) -> Result<u16, PlatformError> {
+        let request = http::Request::post(url)
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(whole(body))
+            .map_err(|error| PlatformError::Fetch(error.to_string()))?;
+        Ok(self.fetch(request).await?.status().as_u16())
+    }
 
     /// Runs something after the answer is given. It may be cut off; nothing may depend on it.
     fn spawn(&self, task: impl Future<Output = ()> + 'static);

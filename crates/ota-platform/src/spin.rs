@@ -8,16 +8,16 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http_body_util::BodyExt;
 use ota_core::time::Timestamp;
 use ota_store::{Kv, KvError, Swap};
 use spin_sdk::experimental::wasi::keyvalue::atomics::{self, Cas, CasError};
 use spin_sdk::experimental::wasi::keyvalue::store::{self, Bucket};
-use spin_sdk::http::FullBody;
 use spin_sdk::key_value::Store;
 use spin_sdk::mqtt::{Connection, Qos};
 use spin_sdk::variables;
 
-use crate::{Broker, Message, Platform, PlatformError};
+use crate::{Broker, FetchBody, Message, Platform, PlatformError};
 
 /// The label of the store, as in the application's manifest.
 const STORE: &str = "default";
@@ -147,15 +147,15 @@ impl Platform for SpinPlatform {
         Ok(messages.len())
     }
 
-    async fn post(&self, url: &str, token: &str, body: Vec<u8>) -> Result<u16, PlatformError> {
-        let request = http::Request::post(url)
-            .header("authorization", format!("Bearer {token}"))
-            .header("content-type", "application/json")
-            .body(FullBody::new(bytes::Bytes::from(body)))
-            .map_err(|error| PlatformError::Fetch(error.to_string()))?;
+    async fn fetch(
+        &self,
+        request: http::Request<FetchBody>,
+    ) -> Result<http::Response<FetchBody>, PlatformError> {
         let answer = spin_sdk::http::send(request).await;
         answer
-            .map(|answer| answer.status().as_u16())
+            .map(|answer| {
+                answer.map(|body| body.map_err(|error| anyhow::anyhow!("{error:?}")).boxed_unsync())
+            })
             .map_err(|error| PlatformError::Fetch(format!("{error:?}")))
     }
 
