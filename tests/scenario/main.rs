@@ -39,6 +39,7 @@ mod queries;
 mod rate;
 mod regions;
 mod requests;
+mod resumable;
 mod retries;
 mod rivals;
 mod schedule;

@@ -68,9 +68,10 @@ impl Call {
         Self { cut: true, ..self }
     }
 
-    /// Adds a header.
+    /// Adds a header, in place of one of this name.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(other, _)| other != name);
         self.headers.push((name.to_owned(), value.into()));
         self
     }

@@ -40,6 +40,8 @@ pub const LEGACY_PACKAGE_SUFFIXES: [&str; 4] = ["bin", "tar", "gz", "zip"];
 pub const UDI_LEN_MAX: usize = 4_096;
 /// How long an upload waits for its package before it is collected: 60 minutes (API, R30).
 pub const UPLOAD_LIFE_MINUTES: u16 = 60;
+/// How long an upload may take to arrive, in however many requests: a day, as long as a download may (ours).
+pub const UPLOAD_ARRIVAL_MINUTES: u16 = 24 * 60;
 /// Files of a package of several, at least: a package of one file has no list, because device SDKs read a list of one
 /// wrongly.
 pub const PACKAGE_FILES_MIN: usize = 2;

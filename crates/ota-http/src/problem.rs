@@ -77,6 +77,15 @@ impl Problem {
             ("request", "too-large") | ("package", "file-too-large") => StatusCode::PAYLOAD_TOO_LARGE,
             ("download", "expired" | "signature") => StatusCode::FORBIDDEN,
             ("download", "range") => StatusCode::RANGE_NOT_SATISFIABLE,
+            ("upload", "checksum-malformed") => StatusCode::BAD_REQUEST,
+            ("upload", "version") => StatusCode::PRECONDITION_FAILED,
+            ("upload", "content-type") => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ("upload", "length-required") => StatusCode::LENGTH_REQUIRED,
+            ("upload", "beyond-size") => StatusCode::PAYLOAD_TOO_LARGE,
+            ("upload", "offset" | "taken-over" | "broken-off") => StatusCode::CONFLICT,
+            ("upload", "expired") => StatusCode::GONE,
+            ("upload", "checksum") => checksum_mismatch(),
+            ("bucket", "unavailable") => StatusCode::SERVICE_UNAVAILABLE,
             ("device", "login-refused") => StatusCode::FORBIDDEN,
             ("store", "contention") | ("broker", "unreachable") => StatusCode::SERVICE_UNAVAILABLE,
             ("store" | "service" | "security", _) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -110,6 +119,8 @@ impl Problem {
             StatusCode::RANGE_NOT_SATISFIABLE => "The range is outside the file",
             StatusCode::UNPROCESSABLE_ENTITY => "The request breaks a rule",
             StatusCode::SERVICE_UNAVAILABLE => "The service is busy",
+            StatusCode::GONE => "It is over",
+            status if status.is_client_error() => "The upload protocol is not kept to",
             _ => "The service failed",
         }
     }
@@ -144,6 +155,11 @@ impl Problem {
         }
         response
     }
+}
+
+/// The status of the upload protocol for bytes whose checksum is wrong, which no RFC has.
+fn checksum_mismatch() -> StatusCode {
+    StatusCode::from_u16(460).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
 }
 
 /// Renders a version 4 UUID of random bytes (RFC 9562).

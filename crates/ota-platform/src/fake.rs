@@ -50,6 +50,7 @@ impl FakePlatform {
             ("access_key_secret", "access-key-secret"),
             ("public_base_url", "http://ota.test"),
             ("internal_base_url", "http://internal.test"),
+            ("blob_store", "key-value"),
             ("mqtt_address", "mqtt://broker.test:1883"),
             ("mqtt_username", "service"),
             ("mqtt_password", "service-password"),

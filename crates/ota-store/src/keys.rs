@@ -18,8 +18,11 @@
 //! | `package/{id}/batches`, `…/{n}`  | ids of its batches ([`log`])               | swap, when one is made            |
 //! | `package/{id}/signature`         | the signature of its digest                | set, by the first push that needs |
 //! |                                  |                                            | it                                |
-//! | `blob/{id}`                      | size and digests of an uploaded file       | once, when the upload is complete |
-//! | `blob/{id}/{n}`                  | the file's n-th chunk                      | once, while it is uploaded        |
+//! | `blob/{id}`                      | an uploaded file: how much of it is there, | swap, while it is uploaded and    |
+//! |                                  | its size and digests once all is           | when it is given up               |
+//! | `blob/{id}/{n}`                  | the file's n-th chunk by its first writer, | set, by that writer               |
+//! |                                  | as long as it is not in a bucket           |                                   |
+//! | `blob/{id}/{w}.{n}`              | the n-th chunk by its w-th later writer    | set, by that writer               |
 //! | `batch/{id}`                     | the batch, its cursors, counts and rate    | swap, by dispatch                 |
 //! | `batch/{id}/page/{shard}`        | the ended tasks of the devices that were   | swap, when a task ends            |
 //! |                                  | in that shard when the batch reached it    |                                   |
@@ -119,9 +122,9 @@ pub fn blob(id: UploadId) -> String {
     format!("blob/{id}")
 }
 
-/// One chunk of an uploaded file.
-pub fn chunk(id: UploadId, index: u64) -> String {
-    format!("blob/{id}/{index}")
+/// One chunk of an uploaded file, by a writer of it.
+pub fn chunk(id: UploadId, writer: u32, index: u64) -> String {
+    if writer == 0 { format!("blob/{id}/{index}") } else { format!("blob/{id}/{writer}.{index}") }
 }
 
 /// A batch.

@@ -1,5 +1,6 @@
 //! Device lists: a batch for thousands of named devices takes them from an uploaded file (R66).
 
+use ota_blob::File;
 use ota_core::batch::{BatchError, parse_device_list};
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{DeviceName, ProductKey, UploadId};
@@ -33,12 +34,8 @@ pub(crate) async fn read<P: Platform>(
         faults.add(POINTER, &BatchError::ListUnknown);
         return Ok(None);
     };
-    let mut bytes = Vec::with_capacity(blob.size as usize);
-    for index in 0..blob.chunks() {
-        let chunk = blobs::get_chunk(kv, blob.id, index).await?;
-        let missing = || Problem::new("store.corrupt", format!("chunk {index} of {} is missing", blob.id));
-        bytes.extend(chunk.ok_or_else(missing)?);
-    }
+    let size = blob.size;
+    let bytes = File::of(platform, blob).read(0..size).await?;
     let Ok(text) = String::from_utf8(bytes) else {
         faults.add(POINTER, &ValueError::Malformed { expected: "UTF-8 text" });
         return Ok(None);

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use md5::{Digest, Md5};
+use ota_blob::File;
 use ota_core::delta::{Delta, DeltaEvent, DeltaFailure, DeltaStatus};
 use ota_core::digest::Digests;
 use ota_core::ids::{DeltaId, UploadId};
@@ -14,7 +15,7 @@ use ota_core::time::Timestamp;
 use ota_delta::{Header, MakeError, Maker};
 use ota_http::Problem;
 use ota_platform::Platform;
-use ota_store::blobs::{self, Blob, CHUNK_BYTES};
+use ota_store::blobs::{self, Blob, CHUNK_BYTES, Pieces, Place};
 use ota_store::deltas::{self, OpenDeltas, StoredDelta};
 use ota_store::packages::{self, StoredPackage};
 use ota_store::settings;
@@ -193,7 +194,7 @@ impl Writer {
         let kv = platform.kv();
         let mut chunks = self.bytes.chunks_exact(CHUNK_BYTES);
         for (index, chunk) in (self.chunks..).zip(&mut chunks) {
-            blobs::put_chunk(kv, self.blob, index, chunk).await?;
+            blobs::put_chunk(kv, self.blob, 0, index, chunk).await?;
         }
         deltas::put_tail(kv, id, slices, chunks.remainder()).await?;
         Ok(self.len())
@@ -215,7 +216,7 @@ async fn finish<P: Platform>(
     if !delta.bytes.is_multiple_of(CHUNK_BYTES as u64) {
         let tail = deltas::tail(kv, delta.id, delta.slices_done).await?;
         let tail = tail.ok_or_else(|| missing(format!("the last tail of {}", delta.id)))?;
-        blobs::put_chunk(kv, stored.blob(), chunks, &tail).await?;
+        blobs::put_chunk(kv, stored.blob(), 0, chunks, &tail).await?;
     }
     let blob = Blob {
         id: stored.blob(),
@@ -224,6 +225,8 @@ async fn finish<P: Platform>(
         chunk_bytes: CHUNK_BYTES as u32,
         digests: digests(platform, stored).await?,
         created_at: now,
+        place: Place::Chunks,
+        pieces: Pieces::default(),
     };
     blobs::complete(kv, &blob).await?;
     let package = package(delta, &blob, target, source, now);
@@ -278,7 +281,7 @@ fn package(delta: &Delta, blob: &Blob, target: &Package, source: &Package, now: 
 async fn digests<P: Platform>(platform: &P, stored: &StoredDelta) -> Result<Digests, Problem> {
     let (mut md5, mut sha256, mut seen) = (Md5::new(), Sha256::new(), 0);
     for index in 0..stored.delta.bytes.div_ceil(CHUNK_BYTES as u64) {
-        let chunk = blobs::get_chunk(platform.kv(), stored.blob(), index).await?;
+        let chunk = blobs::get_chunk(platform.kv(), stored.blob(), &Pieces::default(), index).await?;
         let chunk = chunk.ok_or_else(|| missing(format!("chunk {index} of {}", stored.blob())))?;
         seen += chunk.len() as u64;
         md5.update(&chunk);
@@ -290,24 +293,16 @@ async fn digests<P: Platform>(platform: &P, stored: &StoredDelta) -> Result<Dige
     Ok(Digests { md5: md5.finalize().into(), sha256: sha256.finalize().into() })
 }
 
-/// Reads a range of a file; `None` when a chunk of it is not there any more.
+/// Reads a range of a file; `None` when it is not there any more.
 async fn read<P: Platform>(
     platform: &P,
     blob: UploadId,
     range: Range<u64>,
 ) -> Result<Option<Vec<u8>>, Problem> {
-    let chunk_len = CHUNK_BYTES as u64;
-    // Exactly as much as is needed: a vector that grows takes twice that for a while.
-    let mut bytes = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or(0));
-    for index in range.start / chunk_len..range.end.div_ceil(chunk_len) {
-        let Some(chunk) = blobs::get_chunk(platform.kv(), blob, index).await? else { return Ok(None) };
-        let begin = index * chunk_len;
-        let from = range.start.saturating_sub(begin) as usize;
-        let to = (range.end - begin).min(chunk_len) as usize;
-        let Some(part) = chunk.get(from..to) else { return Ok(None) };
-        bytes.extend_from_slice(part);
+    match File::open(platform, blob).await? {
+        Some(file) => file.read(range).await.map(Some),
+        None => Ok(None),
     }
-    Ok(Some(bytes))
 }
 
 /// Removes what a delta that is done leaves behind, and then takes it off the list: as long as it is there, this can be

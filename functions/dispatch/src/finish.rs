@@ -3,12 +3,14 @@
 use ota_core::batch::{Batch, BatchEvent, BatchKind, BatchStatus};
 use ota_core::event::Event;
 use ota_core::ids::BatchId;
+use ota_core::limits::UPLOAD_ARRIVAL_MINUTES;
 use ota_core::package::VerificationEvent;
 use ota_core::time::Timestamp;
 use ota_http::Problem;
 use ota_platform::Platform;
 use ota_store::batches::{self, StoredBatch, Sweep};
-use ota_store::{blobs, events, lanes, packages, work};
+use ota_store::blobs::{self, Stored};
+use ota_store::{events, lanes, packages, work};
 
 use crate::handle::Report;
 
@@ -16,8 +18,6 @@ use crate::handle::Report;
 const WITHOUT_RECORD_MS: u64 = 10 * 60 * 1000;
 /// Chunks that one tick removes.
 const REMOVE_CHUNKS_MAX: u64 = 1_024;
-/// How long an upload may take to arrive.
-const ARRIVING_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// How long after the last moment its package could have been made an upload is collected. A request that is just making
 /// the package has taken the upload off the list by then.
 const COLLECT_GRACE_MS: u64 = 60_000;
@@ -176,11 +176,14 @@ pub(crate) async fn uploads<P: Platform>(platform: &P, report: &mut Report) -> R
         if left == 0 {
             break;
         }
-        let blob = blobs::get(kv, upload.id).await?;
-        let over = match &blob {
-            Some(blob) => blob.expires_at().max(upload.since).plus_ms(COLLECT_GRACE_MS),
-            // Still arriving, or cut off; or complete once, and half removed.
-            None => upload.since.plus_ms(ARRIVING_MS_MAX),
+        let over = match blobs::find(kv, upload.id).await? {
+            Some(Stored::Complete(blob)) => blob.expires_at().max(upload.since).plus_ms(COLLECT_GRACE_MS),
+            Some(Stored::Arriving(arrival)) if upload.since > Timestamp(0) => {
+                arrival.expires_at().plus_ms(COLLECT_GRACE_MS)
+            }
+            Some(Stored::Arriving(_) | Stored::Gone(_)) => now,
+            // Still arriving in one request, or cut off; or complete once, and half removed.
+            None => upload.since.plus_minutes(UPLOAD_ARRIVAL_MINUTES),
         };
         if now < over {
             continue;
@@ -192,16 +195,9 @@ pub(crate) async fn uploads<P: Platform>(platform: &P, report: &mut Report) -> R
             work::remove_upload(kv, upload.id, now).await?;
             continue;
         }
-        // From the end, so that the list can say how much is left.
-        let chunks = blob.map_or(upload.chunks_max, |blob| blob.chunks()).min(upload.chunks_max);
-        let first = chunks - chunks.min(left);
-        left -= blobs::remove(kv, upload.id, first, chunks).await?;
-        if first == 0 {
-            work::remove_upload(kv, upload.id, now).await?;
-            report.collected += 1;
-        } else {
-            work::shrink_upload(kv, upload.id, first, now).await?;
-        }
+        let (removed, all) = ota_blob::collect(platform, &upload, left).await?;
+        left = left.saturating_sub(removed);
+        report.collected += u32::from(all);
     }
     Ok(())
 }

@@ -1,17 +1,13 @@
 //! `GET /d/{package_id}?e=…&s=…`, and `GET /d/{package_id}/{n}?e=…&s=…` for a package of several files
 
 use bytes::Bytes;
-use futures::SinkExt;
-use futures::channel::mpsc;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use ota_blob::File;
 use ota_core::digest::DigestAlgorithm;
 use ota_core::download::{self, UrlError};
-use ota_core::ids::{PackageId, UploadId};
-use ota_http::{Body, Problem, Request, Response, respond};
+use ota_core::ids::PackageId;
+use ota_http::{Problem, Request, Response, respond};
 use ota_platform::Platform;
-use ota_store::blobs::{self, CHUNK_BYTES};
 use ota_store::packages;
 
 use crate::range::{Wanted, wanted};
@@ -91,7 +87,8 @@ where
     };
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
     if request.method == Method::GET {
-        *response.body_mut() = stream(platform, file.blob, from, to);
+        let file = File::open(platform, file.blob).await?.ok_or_else(|| Problem::not_found("file"))?;
+        *response.body_mut() = file.stream(from..to).await?;
     }
     Ok(response)
 }
@@ -107,39 +104,4 @@ fn not_modified(headers: &HeaderMap, etag: &str) -> bool {
 /// `If-Range`: the caller has a part of this very file. A date is never the same, because none is told.
 fn same_file(headers: &HeaderMap, etag: &str) -> bool {
     headers.get(header::IF_RANGE).is_none_or(|value| value.as_bytes() == etag.as_bytes())
-}
-
-/// Sends bytes `from..to` of a file, chunk by chunk, as fast as they are taken: at most two chunks are in memory.
-fn stream<P: Platform>(platform: &P, blob: UploadId, from: u64, to: u64) -> Body {
-    let (mut sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, anyhow::Error>>(0);
-    let engine = platform.clone();
-    platform.spawn(async move {
-        let size = CHUNK_BYTES as u64;
-        let mut at = from;
-        while at < to {
-            let (index, offset) = (at / size, (at % size) as usize);
-            let chunk = match blobs::get_chunk(engine.kv(), blob, index).await {
-                Ok(Some(chunk)) => Ok(Bytes::from(chunk)),
-                Ok(None) => Err(anyhow::anyhow!("chunk {index} of {blob} is missing")),
-                Err(error) => Err(error.into()),
-            };
-            let end = ((to - index * size).min(size)) as usize;
-            let part = chunk.and_then(|chunk| {
-                if chunk.len() < end {
-                    return Err(anyhow::anyhow!("chunk {index} of {blob} is short"));
-                }
-                Ok(chunk.slice(offset..end))
-            });
-            let failed = part.as_ref().err().map(ToString::to_string);
-            if let Some(why) = &failed {
-                engine.log(&format!("download of {blob} cut: {why}"));
-            }
-            at = (index + 1) * size;
-            // Nobody takes the rest when the device has gone.
-            if sender.send(part.map(Frame::data)).await.is_err() || failed.is_some() {
-                return;
-            }
-        }
-    });
-    StreamBody::new(receiver).boxed_unsync()
 }

@@ -4,6 +4,7 @@ mod deltas;
 mod files;
 mod handle;
 mod packages;
+mod tus;
 mod uploads;
 
 pub use handle::handle;

@@ -1,34 +1,100 @@
-//! Uploads: the bytes pass through in chunks and are hashed as they pass, so memory stays flat however large the file.
+//! Uploads in one request: the bytes pass through in chunks and are hashed as they pass, so memory stays flat however large
+//! the file. Uploads that may take several requests are in [`crate::tus`].
 
 use bytes::Bytes;
 use http::{StatusCode, header};
-use md5::{Digest, Md5};
-use ota_core::digest::Digests;
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::UploadId;
 use ota_core::limits::DEVICE_LIST_BYTES_MAX;
 use ota_core::package::{PackageError, check_file_name, is_device_list};
-use ota_http::{Problem, Request, Response, body, respond};
+use ota_core::settings::PackageLimits;
+use ota_http::{Problem, Request, Response, respond};
 use ota_platform::Platform;
-use ota_store::blobs::{self, Blob, CHUNK_BYTES};
+use ota_store::blobs::{self, Arrival, Blob, CHUNK_BYTES, Expected, Pieces, Remains};
 use ota_store::settings;
 use ota_store::work::{self, OpenUpload};
 use serde::Serialize;
-use sha2::Sha256;
 
 use crate::packages::too_many_uploads;
 
+/// Chunks of a file with a wrong digest that are removed before the answer; the clock removes the rest.
+const MISMATCH_CHUNKS_MAX: u64 = 256;
+
+/// An upload. It has digests when all of it is there.
 #[derive(Serialize)]
-struct UploadJson {
+pub(crate) struct UploadJson {
     upload_id: String,
     file_name: String,
     size: u64,
-    md5: String,
-    sha256: String,
+    offset: u64,
+    complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    md5: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
     expires_at: u64,
 }
 
-/// `POST /v1/uploads?file_name=…`
+impl UploadJson {
+    pub(crate) fn complete(blob: Blob) -> Self {
+        Self {
+            upload_id: blob.id.to_string(),
+            size: blob.size,
+            offset: blob.size,
+            complete: true,
+            md5: Some(hex::encode(blob.digests.md5)),
+            sha256: Some(hex::encode(blob.digests.sha256)),
+            expires_at: blob.expires_at().0,
+            file_name: blob.file_name,
+        }
+    }
+
+    pub(crate) fn arriving(arrival: Arrival) -> Self {
+        Self {
+            upload_id: arrival.id.to_string(),
+            size: arrival.size,
+            offset: arrival.offset,
+            complete: false,
+            md5: None,
+            sha256: None,
+            expires_at: arrival.expires_at().0,
+            file_name: arrival.file_name,
+        }
+    }
+}
+
+/// Checks the name that a file is to have, and returns how large it may be.
+pub(crate) fn check_name(file_name: &str, pointer: &str, limits: PackageLimits, faults: &mut Faults) -> u64 {
+    if is_device_list(file_name) {
+        return DEVICE_LIST_BYTES_MAX;
+    }
+    if file_name.is_empty() {
+        faults.add(pointer, &ValueError::Missing);
+    } else {
+        faults.take(pointer, check_file_name(file_name, limits));
+    }
+    limits.package_bytes_max()
+}
+
+/// Reads the digests that a client may tell beforehand, in hexadecimal digits.
+pub(crate) fn expected<'a>(
+    told: impl Fn(&str) -> Option<&'a str>,
+    place: &str,
+    faults: &mut Faults,
+) -> Expected {
+    let mut read = |name: &str, len: usize, expected: &'static str| {
+        let bytes = hex::decode(told(name)?).ok().filter(|bytes| bytes.len() == len);
+        if bytes.is_none() {
+            faults.add(&format!("{place}{name}"), &ValueError::Malformed { expected });
+        }
+        bytes
+    };
+    let md5 = read("md5", 16, "32 hexadecimal digits");
+    let sha256 = read("sha256", 32, "64 hexadecimal digits");
+    Expected { md5: md5.and_then(|b| b.try_into().ok()), sha256: sha256.and_then(|b| b.try_into().ok()) }
+}
+
+/// `POST /v1/uploads?file_name=…&md5=…&sha256=…`, of which the digests may be left out.
 ///
 /// The upload is listed before its first chunk is stored, so that whatever a cut connection or a crash leaves behind is
 /// found and collected.
@@ -37,17 +103,12 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    request.only_query(&["file_name"])?;
+    request.only_query(&["file_name", "md5", "sha256"])?;
     let limits = settings::get(platform.kv()).await?.package_limits;
     let mut faults = Faults::new();
     let file_name = request.query("file_name").unwrap_or_default().to_owned();
-    let is_list = is_device_list(&file_name);
-    let max = if is_list { DEVICE_LIST_BYTES_MAX } else { limits.package_bytes_max() };
-    if file_name.is_empty() {
-        faults.add("query:file_name", &ValueError::Missing);
-    } else if !is_list {
-        faults.take("query:file_name", check_file_name(&file_name, limits));
-    }
+    let max = check_name(&file_name, "query:file_name", limits, &mut faults);
+    let expected = expected(|name| request.query(name), "query:", &mut faults);
     let told = request.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     // A size that is told is judged before anything is stored (R12).
     if told.is_some_and(|size| size > max) {
@@ -65,77 +126,31 @@ where
     if !work::add_upload(kv, open, started).await? {
         return Err(too_many_uploads());
     }
-    match store(platform, &mut request.body, id, told, max).await {
-        Ok((size, digests)) => {
+    let stored = ota_blob::receive(platform, id, &mut request.body, told, max).await;
+    let problem = match stored {
+        Ok((size, digests, place)) if expected.fits(&digests) => {
             let created_at = platform.now();
-            let blob = Blob { id, file_name, size, chunk_bytes: CHUNK_BYTES as u32, digests, created_at };
+            let (chunk_bytes, pieces) = (CHUNK_BYTES as u32, Pieces::default());
+            let blob = Blob { id, file_name, size, chunk_bytes, digests, created_at, place, pieces };
             blobs::complete(kv, &blob).await?;
-            let answer = UploadJson {
-                upload_id: id.to_string(),
-                size,
-                md5: hex::encode(blob.digests.md5),
-                sha256: hex::encode(blob.digests.sha256),
-                expires_at: blob.expires_at().0,
-                file_name: blob.file_name,
-            };
-            Ok(respond::json(StatusCode::CREATED, &answer))
+            return Ok(respond::json(StatusCode::CREATED, &UploadJson::complete(blob)));
         }
-        Err((stored, problem)) => {
+        Ok((size, digests, place)) => {
+            // The record tells the clock where the bytes are.
+            let remains = Remains { place, ..Remains::default() };
+            let problem = Problem::of(&expected.mismatch(&digests));
+            blobs::leave(kv, id, &remains).await?;
+            let open = OpenUpload { chunks_max: size.div_ceil(CHUNK_BYTES as u64), ..open };
+            ota_blob::collect(platform, &open, MISMATCH_CHUNKS_MAX).await?;
+            problem
+        }
+        Err((problem, removed)) => {
             // Best effort: what stays behind is collected later.
-            if blobs::remove(kv, id, 0, stored).await.is_ok() {
+            if removed {
                 let _ = work::remove_upload(kv, id, platform.now()).await;
             }
-            Err(problem)
+            problem
         }
-    }
-}
-
-/// Stores the body of at most `max` bytes; on failure returns how many chunks there are to remove.
-async fn store<P, B>(
-    platform: &P,
-    body: &mut B,
-    id: UploadId,
-    told: Option<u64>,
-    max: u64,
-) -> Result<(u64, Digests), (u64, Problem)>
-where
-    P: Platform,
-    B: http_body::Body<Data = Bytes> + Unpin,
-{
-    let kv = platform.kv();
-    let (mut md5, mut sha256) = (Md5::new(), Sha256::new());
-    let (mut size, mut chunks) = (0_u64, 0_u64);
-    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-    while let Some(bytes) = body::next(body).await.map_err(|problem| (chunks, problem))? {
-        size += bytes.len() as u64;
-        if size > max {
-            return Err((chunks, Problem::of(&PackageError::FileTooLarge { max })));
-        }
-        md5.update(&bytes);
-        sha256.update(&bytes);
-        let mut rest = bytes.as_ref();
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(CHUNK_BYTES - chunk.len()));
-            chunk.extend_from_slice(now);
-            rest = later;
-            if chunk.len() == CHUNK_BYTES {
-                blobs::put_chunk(kv, id, chunks, &chunk).await.map_err(|error| (chunks + 1, error.into()))?;
-                chunks += 1;
-                chunk.clear();
-            }
-        }
-    }
-    if told.is_some_and(|told| told != size) {
-        return Err((
-            chunks,
-            Problem::new("request.body-cut", "the body is shorter than its Content-Length"),
-        ));
-    }
-    if size == 0 {
-        return Err((chunks, Problem::of(&PackageError::EmptyFile)));
-    }
-    if !chunk.is_empty() {
-        blobs::put_chunk(kv, id, chunks, &chunk).await.map_err(|error| (chunks + 1, error.into()))?;
-    }
-    Ok((size, Digests { md5: md5.finalize().into(), sha256: sha256.finalize().into() }))
+    };
+    Err(problem)
 }

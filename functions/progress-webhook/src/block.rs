@@ -3,6 +3,7 @@
 //! A block is no report: it changes nothing, and is read anew each time it is asked for. Nothing is kept between the
 //! blocks of a file, so any instance answers any of them.
 
+use ota_blob::File;
 use ota_core::batch::DownloadProtocol;
 use ota_core::device::block::{BlockRefusal, BlockRequest, render_block, render_refusal};
 use ota_core::device::push::Topics;
@@ -12,7 +13,7 @@ use ota_core::task::TaskStatus;
 use ota_http::Problem;
 use ota_platform::{Broker, Message, Platform};
 use ota_store::packages::StoredPackage;
-use ota_store::{batches, blobs, devices, packages};
+use ota_store::{batches, devices, packages};
 
 use crate::request::unreachable;
 
@@ -28,7 +29,9 @@ pub(crate) async fn answer<P: Platform>(
             Err(refusal) => refused(platform, device, request, refusal),
             Ok(range) => {
                 let (offset, size) = (range.start, stored.package.size);
-                let bytes = blobs::read(platform.kv(), stored.blob, range).await?;
+                let file =
+                    File::open(platform, stored.blob).await?.ok_or_else(|| Problem::not_found("file"))?;
+                let bytes = file.read(range).await?;
                 render_block(request, size, offset, &bytes)
             }
         },
