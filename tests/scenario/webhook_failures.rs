@@ -253,7 +253,7 @@ fn told(world: World) {
     crash::come_to_rest(&world);
     let taken = receiver.taken();
     for event in world.events("") {
-        assert!(taken.contains(event["event_id"].as_str().unwrap()), "lost: {event}");
+        assert!(event["event_id"].as_str().is_some_and(|id| taken.contains(id)), "lost: {event}");
     }
     assert!(taken.len() >= 6, "{taken:?}");
     let counted = counts(&world, &id);

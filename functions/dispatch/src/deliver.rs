@@ -181,7 +181,7 @@ async fn make_round<P: Platform>(
     due: &[Delivery],
     deadline: Timestamp,
 ) -> Result<Vec<(EventId, Outcome)>, Problem> {
-    let mut numbers: Vec<u64> = due.iter().filter_map(|delivery| number(delivery)).collect();
+    let mut numbers: Vec<u64> = due.iter().filter_map(number).collect();
     numbers.sort_unstable();
     let events = events::get_all(platform.kv(), &numbers).await?;
     let tries = due.iter().map(|delivery| async {
