@@ -53,4 +53,8 @@ mod timeouts;
 mod tokens;
 mod uploads;
 mod verification;
+mod webhook_deliveries;
+mod webhook_failures;
+mod webhook_secrets;
+mod webhooks;
 mod why;

@@ -31,6 +31,7 @@ pub mod host;
 mod invariants;
 mod observer;
 mod operator;
+mod receiver;
 mod targets;
 mod tasks;
 mod world;
@@ -50,6 +51,7 @@ pub use self::invariants::{
 };
 pub use self::observer::Observer;
 pub use self::operator::{Batch, Package};
+pub use self::receiver::{Received, Receiver, Reply, reply};
 pub use self::world::{API_TOKEN, INTERNAL_TOKEN, Push, START_MS, World};
 
 /// Returns so many seconds in milliseconds.

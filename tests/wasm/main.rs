@@ -16,3 +16,4 @@ mod serving;
 mod story;
 mod transfer;
 mod upgrade;
+mod webhooks;

@@ -27,6 +27,12 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start() -> Self {
+        // Where the tests' own receivers of webhooks listen.
+        Self::start_with("http://127.0.0.1:*")
+    }
+
+    /// Starts a service whose webhooks may reach these hosts.
+    pub(crate) fn start_with(webhook_hosts: &str) -> Self {
         let [api_token, internal_token, url_signing_key, secrets_key, mqtt_password, key_id, key_secret] =
             std::array::from_fn(|_| secret());
         let variables = [
@@ -40,6 +46,7 @@ impl Service {
             ("public_base_url", "http://127.0.0.1:${http_port}"),
             ("internal_base_url", "http://127.0.0.1:${http_port}"),
             ("mqtt_address", "mqtt://127.0.0.1:${mqtt_port}"),
+            ("webhook_hosts", webhook_hosts),
         ];
         let mut arguments: Vec<String> = Vec::new();
         for (name, value) in variables {

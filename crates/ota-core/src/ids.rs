@@ -177,6 +177,16 @@ random_id!(
     UploadId
 );
 
+random_id!(
+    /// A webhook's id: who is told of events by a request to a URL.
+    WebhookId
+);
+
+random_id!(
+    /// An event's id. It follows from what happened, so that an event told again has the same.
+    EventId
+);
+
 /// A device: its product and its name in that product.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceRef {

@@ -29,3 +29,4 @@ pub mod security;
 pub mod settings;
 pub mod task;
 pub mod time;
+pub mod webhook;

@@ -101,6 +101,36 @@ pub const LANES_MAX: usize = 100;
 pub const TASKS_PER_REQUEST_MAX: usize = 10;
 /// Changed versions of one shard that wait to be told; beyond that the oldest is forgotten. Ours: some 100 KB of a value.
 pub const OUTBOX_EVENTS_MAX: usize = 256;
+/// Webhooks of the service. Ours: they lie in one value, and each costs a read in every tick.
+pub const WEBHOOKS_MAX: usize = 50;
+/// Bytes of a webhook's URL. Ours: what receivers issue stays far below.
+pub const WEBHOOK_URL_LEN_MAX: usize = 512;
+/// Events of one webhook that wait to be delivered or tried again. Ours: they are a part of one value; what comes later waits
+/// in the list of events.
+pub const WEBHOOK_PENDING_MAX: usize = 1_000;
+/// Deliveries of one webhook that are kept after they were given up; beyond that the oldest is dropped, and counted.
+/// Ours: a part of the same value.
+pub const WEBHOOK_DEAD_MAX: usize = 500;
+/// Deliveries of one webhook that are shown after they were made. Ours: likewise.
+pub const WEBHOOK_DELIVERED_MAX: usize = 100;
+/// Bytes of what a failed try came to that are kept. Ours: the name of an error fits.
+pub const WEBHOOK_ERROR_LEN_MAX: usize = 64;
+/// Seconds between a failed try of a delivery and the next; after one try more than these it is given up. Ours, after the
+/// example of the Standard Webhooks specification: a receiver may be down for a night and half a day.
+pub const WEBHOOK_RETRY_AFTER_SECONDS: [u32; 9] =
+    [5, 30, 2 * 60, 10 * 60, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, 24 * 3_600];
+/// How much of a wait is added at the most so that not all tries come at once, in percent. Ours.
+pub const WEBHOOK_JITTER_PERCENT: u64 = 20;
+/// The longest wait that a receiver may ask for with `Retry-After`: 24 h. Ours: as long as the longest of our own.
+pub const WEBHOOK_RETRY_AFTER_MS_MAX: u64 = 24 * 3_600_000;
+/// How long one try may take: 10 s. Ours: the specification's advice is 15 to 30 s, but ticks are seconds apart.
+pub const WEBHOOK_TRY_MS: u64 = 10_000;
+/// How long a replaced secret signs beside the new one: 24 h. Ours.
+pub const WEBHOOK_SECRET_OVERLAP_MS: u64 = 24 * 3_600_000;
+/// How long a dispatcher that delivers to a webhook keeps the others from it, unless it says before that it is done. Ours:
+/// longer than a tick delivers and a try takes; delivering twice does no harm.
+pub const WEBHOOK_TURN_MS: u64 = 60_000;
+
 /// Devices of one request to cancel tasks by device (API, R153).
 pub const CANCEL_DEVICES_MAX: usize = 200;
 /// Tasks of one page of a list (API, R173).
@@ -174,9 +204,9 @@ pub const URL_PATH_LEN_MAX: usize = 256;
 
 /// Bits of a product's RSA key: the fewest that device SDKs take (device SDK, R40), and what they have buffers for.
 pub const SIGNING_KEY_BITS: usize = 2_048;
-/// Characters of the secret that key pairs are sealed under. Ours: 128 bits in hexadecimal.
+/// Characters of the secret that key pairs and webhooks' secrets are sealed under. Ours: 128 bits in hexadecimal.
 pub const SECRETS_KEY_LEN_MIN: usize = 32;
-/// Characters of the secret that key pairs are sealed under. Ours: no more than that is worth reading.
+/// Characters of the secret that key pairs and webhooks' secrets are sealed under. Ours: no more than that is worth reading.
 pub const SECRETS_KEY_LEN_MAX: usize = 1_024;
 /// Bytes of a file that is downloaded over MQTT: 16 MB (cloud API, later, R165).
 pub const MQTT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;

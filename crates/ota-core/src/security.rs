@@ -26,26 +26,55 @@ use crate::error::{Coded, ValueError, check_len};
 use crate::ids::ProductKey;
 use crate::limits;
 
-/// What the installation's secret is expanded for. Another purpose would have another text, and so another key.
-const PURPOSE: &[u8] = b"overair product key pair v1";
+/// What the installation's secret is expanded for. Another purpose has another text, and so another key.
+const KEY_PAIR_PURPOSE: &[u8] = b"overair product key pair v1";
+/// See [`KEY_PAIR_PURPOSE`].
+const WEBHOOK_PURPOSE: &[u8] = b"overair webhook secret v1";
 /// Bytes of the nonce before a sealed key: XChaCha20's, long enough to be drawn at random.
-const NONCE_BYTES: usize = 24;
+pub(crate) const NONCE_BYTES: usize = 24;
 
 /// The installation's secret, ready to seal with. It is never shown: there is no `Debug`.
 pub struct SecretsKey(Zeroizing<[u8; 32]>);
 
 impl SecretsKey {
-    /// Makes it of the variable `secrets_key`. The text must be random: it is expanded and not stretched (HKDF, RFC 5869),
-    /// so a password that can be guessed would be.
+    /// Makes the one for products' key pairs of the variable `secrets_key`. The text must be random: it is expanded and not
+    /// stretched (HKDF, RFC 5869), so a password that can be guessed would be.
     ///
     /// # Errors
     /// [`ValueError::Length`].
     pub fn new(text: &str) -> Result<Self, ValueError> {
+        Self::expand(text, KEY_PAIR_PURPOSE)
+    }
+
+    /// Makes the one for webhooks' secrets, likewise.
+    ///
+    /// # Errors
+    /// [`ValueError::Length`].
+    pub fn for_webhooks(text: &str) -> Result<Self, ValueError> {
+        Self::expand(text, WEBHOOK_PURPOSE)
+    }
+
+    fn expand(text: &str, purpose: &[u8]) -> Result<Self, ValueError> {
         check_len(text, limits::SECRETS_KEY_LEN_MIN, limits::SECRETS_KEY_LEN_MAX)?;
         let mut key = Zeroizing::new([0; 32]);
-        let expanded = Hkdf::<Sha256>::new(None, text.as_bytes()).expand(PURPOSE, key.as_mut());
+        let expanded = Hkdf::<Sha256>::new(None, text.as_bytes()).expand(purpose, key.as_mut());
         expanded.expect("32 bytes are one block of HKDF-SHA-256, which gives up to 255");
         Ok(Self(key))
+    }
+
+    /// Encrypts `secret` with XChaCha20-Poly1305, bound to `aad`: a nonce, and what was encrypted. `None` only for a secret
+    /// of more than 256 GB.
+    pub(crate) fn seal(&self, nonce: [u8; NONCE_BYTES], secret: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
+        let payload = Payload { msg: secret, aad };
+        let encrypted = self.cipher().encrypt(&XNonce::from(nonce), payload).ok()?;
+        Some([nonce.as_slice(), &encrypted].concat())
+    }
+
+    /// Decrypts what [`Self::seal`] made; `None` if it is not that, or bound to something else.
+    pub(crate) fn open(&self, sealed: &[u8], aad: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, encrypted) = sealed.split_first_chunk::<NONCE_BYTES>()?;
+        let payload = Payload { msg: encrypted, aad };
+        self.cipher().decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -112,7 +141,6 @@ impl SealedKeyPair {
         product: &ProductKey,
         random: [[u8; 16]; 2],
     ) -> Result<Self, SecurityError> {
-        let failed = |_| SecurityError::Failed;
         let mut rng = generator(random);
         let private =
             PrivateKey::new(&mut rng, limits::SIGNING_KEY_BITS).map_err(|_| SecurityError::Failed)?;
@@ -121,9 +149,8 @@ impl SealedKeyPair {
         let secret = private.to_pkcs8_der().map_err(|_| SecurityError::Failed)?;
         let mut nonce = [0; NONCE_BYTES];
         rng.fill_bytes(&mut nonce);
-        let payload = Payload { msg: secret.as_bytes(), aad: &bound_to(product, &public_key) };
-        let encrypted = secrets.cipher().encrypt(&XNonce::from(nonce), payload).map_err(failed)?;
-        Ok(Self { public_key, sealed: [nonce.as_slice(), &encrypted].concat() })
+        let sealed = secrets.seal(nonce, secret.as_bytes(), &bound_to(product, &public_key));
+        Ok(Self { public_key, sealed: sealed.ok_or(SecurityError::Failed)? })
     }
 
     /// Opens the key pair to sign with it.
@@ -131,11 +158,8 @@ impl SealedKeyPair {
     /// # Errors
     /// [`SecurityError::Sealed`].
     pub fn open(&self, secrets: &SecretsKey, product: &ProductKey) -> Result<KeyPair, SecurityError> {
-        let (nonce, encrypted) =
-            self.sealed.split_first_chunk::<NONCE_BYTES>().ok_or(SecurityError::Sealed)?;
-        let payload = Payload { msg: encrypted, aad: &bound_to(product, &self.public_key) };
-        let secret = secrets.cipher().decrypt(&XNonce::from(*nonce), payload);
-        let secret = Zeroizing::new(secret.map_err(|_| SecurityError::Sealed)?);
+        let secret = secrets.open(&self.sealed, &bound_to(product, &self.public_key));
+        let secret = secret.ok_or(SecurityError::Sealed)?;
         // What was sealed by us is a key; whatever else is wrong with it was not noticed then.
         PrivateKey::from_pkcs8_der(&secret).map(KeyPair).map_err(|_| SecurityError::Failed)
     }

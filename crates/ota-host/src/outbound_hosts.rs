@@ -64,11 +64,21 @@ impl OutboundPolicy {
 
     /// Whether a connection may be made. A missing port means the scheme's own.
     pub fn allows(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        let Some(host) = parse_literal_host(host) else { return false };
+        self.entries_for(scheme, host, port).next().is_some()
+    }
+
+    /// Whether an entry allows the connection that names the host, or its domain. Under an entry for any host (`*`) nobody
+    /// has decided that this host may be reached.
+    pub fn names(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
+        self.entries_for(scheme, host, port).any(|allowed| allowed.host != Host::Any)
+    }
+
+    fn entries_for(&self, scheme: &str, host: &str, port: Option<u16>) -> impl Iterator<Item = &AllowedHost> {
+        let host = parse_literal_host(host);
         let port = port.or_else(|| well_known_port(scheme));
-        self.hosts.iter().any(|allowed| {
+        self.hosts.iter().filter(move |allowed| {
             allowed.scheme.as_deref().is_none_or(|s| s == scheme)
-                && allowed.host.allows(&host)
+                && host.as_ref().is_some_and(|host| allowed.host.allows(host))
                 && allowed.port.allows(port)
         })
     }
@@ -219,6 +229,16 @@ mod tests {
         assert!(!allows("https://*.example.com", "https", "badexample.com", None));
         assert!(allows("http://[::1]:8000..9000", "http", "[::1]", Some(8000)));
         assert!(!allows("http://[::1]:8000..9000", "http", "[::1]", Some(9000)));
+    }
+
+    #[test]
+    fn any_host_is_none_that_is_named() {
+        let policy =
+            OutboundPolicy::parse(["https://*:*", "http://*.example.com", "http://10.0.0.1:*"]).unwrap();
+        assert!(policy.allows("https", "10.0.0.1", None) && !policy.names("https", "10.0.0.1", None));
+        assert!(policy.names("http", "a.example.com", None));
+        assert!(policy.names("http", "10.0.0.1", Some(8080)));
+        assert!(!policy.names("http", "10.0.0.2", Some(8080)));
     }
 
     #[test]

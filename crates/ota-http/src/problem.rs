@@ -97,9 +97,11 @@ impl Problem {
             }
             ("batch", "no-schedule" | "not-dynamic" | "strategy-canceled") => StatusCode::CONFLICT,
             ("task", _) if self.faults.0.is_empty() => StatusCode::CONFLICT,
-            ("product" | "module" | "package" | "batch" | "upload" | "delta", "too-many") => {
+            ("product" | "module" | "package" | "batch" | "upload" | "delta" | "webhook", "too-many") => {
                 StatusCode::CONFLICT
             }
+            ("webhook", "queue-full" | "event-forgotten") => StatusCode::CONFLICT,
+            ("webhook", "secret-sealed") => StatusCode::INTERNAL_SERVER_ERROR,
             ("device", "has-gateway" | "is-gateway" | "is-sub-device" | "too-many-sub-devices") => {
                 StatusCode::CONFLICT
             }

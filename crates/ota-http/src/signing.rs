@@ -1,7 +1,8 @@
-//! Signing packages: what the functions that switch it and the functions that push share.
+//! Signing packages and webhooks' requests: what the functions that switch or make it and the dispatcher share.
 
 use std::fmt::Display;
 
+use ota_core::error::ValueError;
 use ota_core::ids::ProductKey;
 use ota_core::package::Package;
 use ota_core::security::{KeyPair, SealedKeyPair, SecretsKey, SecurityError, render_signature};
@@ -15,8 +16,22 @@ use crate::{Problem, variable};
 /// # Errors
 /// `service.variable` when it is not there or not 32 to 1,024 characters.
 pub fn secrets_key<E: Display>(text: Result<String, E>) -> Result<SecretsKey, Problem> {
-    let text = variable(text)?;
-    variable(SecretsKey::new(&text).map_err(|why| format!("variable secrets_key: {why}")))
+    expand(text, SecretsKey::new)
+}
+
+/// Makes the one for webhooks' secrets, likewise.
+///
+/// # Errors
+/// Those of [`secrets_key`].
+pub fn webhooks_key<E: Display>(text: Result<String, E>) -> Result<SecretsKey, Problem> {
+    expand(text, SecretsKey::for_webhooks)
+}
+
+fn expand<E: Display>(
+    text: Result<String, E>,
+    expand: impl FnOnce(&str) -> Result<SecretsKey, ValueError>,
+) -> Result<SecretsKey, Problem> {
+    variable(expand(&variable(text)?).map_err(|why| format!("variable secrets_key: {why}")))
 }
 
 /// Opens a product's key pair.

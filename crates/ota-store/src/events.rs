@@ -4,6 +4,9 @@
 //! Events come here from the shards' outboxes and the batches' records, where they lie until they are listed: so a crash
 //! in between lists one twice rather than never. An event's id tells.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use ota_core::event::Event;
 use ota_core::time::Timestamp;
 
@@ -29,6 +32,11 @@ pub struct EventPage {
 impl EventPage {
     fn first(&self) -> u64 {
         self.number * PAGE_LEN as u64
+    }
+
+    /// The number of the first event that is not forgotten, if this is the page being filled.
+    fn oldest(&self) -> u64 {
+        self.number.saturating_sub(PAGES_MAX) * PAGE_LEN as u64
     }
 }
 
@@ -79,6 +87,41 @@ async fn seal(kv: &impl Kv, full: &EventPage, now: Timestamp) -> Result<(), Stor
     Ok(())
 }
 
+/// Returns the numbers of the first event that is not forgotten and of the first that is still to come.
+///
+/// # Errors
+/// The store's.
+pub async fn span(kv: &impl Kv) -> Result<Range<u64>, StoreError> {
+    let head: EventPage = load(kv, keys::EVENTS).await?.unwrap_or_default();
+    Ok(head.oldest()..head.first() + head.events.len() as u64)
+}
+
+/// Returns the events of these numbers, without those that are forgotten. A page is read once for numbers that come in
+/// their order.
+///
+/// # Errors
+/// The store's.
+pub async fn get_all(kv: &impl Kv, numbers: &[u64]) -> Result<BTreeMap<u64, Event>, StoreError> {
+    let head: EventPage = load(kv, keys::EVENTS).await?.unwrap_or_default();
+    let mut page = head.clone();
+    let mut found = BTreeMap::new();
+    for number in numbers.iter().copied().filter(|number| *number >= head.oldest()) {
+        let wanted = number / PAGE_LEN as u64;
+        if page.number != wanted {
+            page = if wanted == head.number {
+                head.clone()
+            } else {
+                let sealed = load(kv, &keys::event_page(wanted)).await?;
+                sealed.unwrap_or(EventPage { number: wanted, events: Vec::new() })
+            };
+        }
+        if let Some(event) = page.events.get((number % PAGE_LEN as u64) as usize) {
+            found.insert(number, event.clone());
+        }
+    }
+    Ok(found)
+}
+
 /// Returns up to `limit` events from number `from` on, each with its number, and the number to go on from. What has been
 /// forgotten is passed over.
 ///
@@ -86,8 +129,7 @@ async fn seal(kv: &impl Kv, full: &EventPage, now: Timestamp) -> Result<(), Stor
 /// The store's.
 pub async fn read(kv: &impl Kv, from: u64, limit: usize) -> Result<(Vec<(u64, Event)>, u64), StoreError> {
     let head: EventPage = load(kv, keys::EVENTS).await?.unwrap_or_default();
-    let oldest = head.number.saturating_sub(PAGES_MAX) * PAGE_LEN as u64;
-    let mut at = from.max(oldest);
+    let mut at = from.max(head.oldest());
     let mut found = Vec::new();
     while found.len() < limit {
         let number = at / PAGE_LEN as u64;
@@ -156,6 +198,25 @@ mod tests {
             assert_eq!(listed(&kv, limit).len(), 300, "{limit}");
         }
         assert_eq!(listed(&kv, 17), all);
+    }
+
+    #[test]
+    fn events_are_found_by_their_numbers_until_they_are_forgotten() {
+        let kv = MemoryKv::new();
+        let count = 200;
+        block_on(append(&kv, (0..count).map(event).collect(), Timestamp(1))).unwrap();
+        assert_eq!(block_on(span(&kv)).unwrap(), 0..count);
+        let found = block_on(get_all(&kv, &[0, 63, 64, 199, 200, 1_000])).unwrap();
+        let expected = [0, 63, 64, 199].map(|n| (n, event(n)));
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
+        // Many pages later, without filling them all.
+        let later = PAGES_MAX + 1;
+        let head = EventPage { number: later, events: vec![event(7)] };
+        block_on(kv.set(keys::EVENTS, &to_bytes(&head, 9))).unwrap();
+        let first = later * PAGE_LEN as u64;
+        assert_eq!(block_on(span(&kv)).unwrap(), PAGE_LEN as u64..first + 1);
+        let found = block_on(get_all(&kv, &[63, 64, first])).unwrap();
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), [64, first]);
     }
 
     #[test]

@@ -38,6 +38,10 @@
 //! | `work/uploads`                   | uploads that are not packages yet          | swap, when one comes or goes      |
 //! | `work/deltas`                    | deltas that are being made                 | swap, when one comes or goes, and |
 //! |                                  |                                            | by the dispatcher that makes them |
+//! | `webhooks`                       | all webhooks, their secrets encrypted      | swap, by the operator, and by     |
+//! |                                  |                                            | dispatch when a receiver is gone  |
+//! | `webhook/{id}`                   | how far it has come in the events, and     | swap, by the dispatcher that      |
+//! |                                  | what is on its way to it                   | delivers, and by the operator     |
 //! | `nonces/{n}`                     | some of the nonces that signed requests    | swap, by each such request        |
 //! |                                  | have used                                  |                                   |
 //! | `claim/{key}`                    | counter: who may create `key`              | increment                         |
@@ -52,7 +56,7 @@
 //! [`log`]: crate::log
 //! [`events`]: crate::events
 
-use ota_core::ids::{BatchId, DeltaId, DeviceRef, PackageId, ProductKey, UploadId};
+use ota_core::ids::{BatchId, DeltaId, DeviceRef, PackageId, ProductKey, UploadId, WebhookId};
 
 /// All products.
 pub const PRODUCTS: &str = "catalog/products";
@@ -72,6 +76,8 @@ pub const WORK_UPLOADS: &str = "work/uploads";
 pub const DELTAS: &str = "catalog/deltas";
 /// Deltas that are being made.
 pub const WORK_DELTAS: &str = "work/deltas";
+/// All webhooks.
+pub const WEBHOOKS: &str = "webhooks";
 /// Prefix of the start-up check's scratch keys.
 pub const CHECK: &str = "check";
 
@@ -165,6 +171,11 @@ pub fn delta_tail(id: DeltaId, slices: u32) -> String {
 /// A sealed page of a log.
 pub fn log_page(log: &str, page: u32) -> String {
     format!("{log}/{page}")
+}
+
+/// A webhook's queue.
+pub fn webhook_queue(id: WebhookId) -> String {
+    format!("webhook/{id}")
 }
 
 /// Some of the used nonces.

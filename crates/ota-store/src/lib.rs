@@ -30,6 +30,7 @@ pub mod shards;
 pub mod targets;
 pub mod topology;
 pub mod transact;
+pub mod webhooks;
 pub mod work;
 
 #[cfg(test)]

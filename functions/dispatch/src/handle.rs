@@ -9,7 +9,7 @@ use ota_platform::Platform;
 use ota_store::{batches, shards, work};
 use serde::Serialize;
 
-use crate::{deltas, finish, push, sweep, walk};
+use crate::{deliver, deltas, finish, push, sweep, walk};
 
 /// What a call has done.
 #[derive(Debug, Default, Serialize)]
@@ -30,6 +30,10 @@ pub(crate) struct Report {
     pub(crate) collected: u32,
     /// Slices of deltas made.
     pub(crate) slices: u32,
+    /// Events that webhooks have taken.
+    pub(crate) delivered: u32,
+    /// Events that webhooks were told and have not taken.
+    pub(crate) undelivered: u32,
 }
 
 /// Answers a request.
@@ -106,12 +110,20 @@ async fn tick<P: Platform>(platform: &P, only: Option<BatchId>) -> Result<Report
         }
     }
     if only.is_none() {
-        finish::uploads(platform, &mut report).await?;
-        sweep::some_shards(platform, &mut report).await?;
-        deltas::make(platform, &mut report).await?;
+        let rest = rest(platform, &mut report).await;
+        // Last, because receivers take their time; and whatever else has failed, for they are to hear of it.
+        deliver::all(platform, &mut report).await?;
+        rest?;
     }
     match failed {
         Some(problem) => Err(problem),
         None => Ok(report),
     }
+}
+
+/// Looks after what belongs to no batch that is open.
+async fn rest<P: Platform>(platform: &P, report: &mut Report) -> Result<(), Problem> {
+    finish::uploads(platform, report).await?;
+    sweep::some_shards(platform, report).await?;
+    deltas::make(platform, report).await
 }

@@ -1,6 +1,8 @@
-//! What the clock asks for: give devices their tasks, push, retry, expire, record, finish. Any clock may call it, and any
+//! What the clock asks for: give devices their tasks, push, retry, expire, record, finish, tell
+//! webhooks. Any clock may call it, and any
 //! number of calls may overlap.
 
+mod deliver;
 mod deltas;
 mod finish;
 mod handle;

@@ -18,6 +18,7 @@ mod security_v1;
 mod settings_v1;
 mod task_v1;
 mod topology_v1;
+mod webhook_v1;
 
 pub(crate) mod device_v1;
 
