@@ -18,6 +18,7 @@ use crate::service::Service;
 /// else the route has come: take it off this list, and the line is compared with what the page says.
 const NOT_SERVED_YET: &[(&str, i32)] = &[
     ("overair token ", 4),
+    ("overair -q token ", 4),
     ("token self", 4),
     ("overair audit ", 4),
     ("overair webhook ", 4),

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{Context, Limit};
 use crate::failure::Failure;
-use crate::output::{Column, cell, with};
+use crate::output::{Column, cell, wait_for_more, with};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -96,7 +96,7 @@ async fn follow(list: List, context: &Context) -> Result<(), Failure> {
         let moved = cursor.as_ref() != Some(&page.next_cursor);
         cursor = Some(page.next_cursor);
         if !moved {
-            tokio::time::sleep(LOOK_EVERY).await;
+            wait_for_more(LOOK_EVERY).await?;
         }
     }
 }

@@ -3,6 +3,7 @@
 mod table;
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -118,6 +119,29 @@ pub(crate) fn put(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::PipeClosed),
         Err(error) => Err(anyhow::Error::new(error).context("standard output").into()),
     }
+}
+
+/// Waits a moment before more is asked for, unless nobody reads standard output any more: who writes nothing would not
+/// notice.
+pub(crate) async fn wait_for_more(moment: Duration) -> Result<(), Failure> {
+    tokio::time::sleep(moment).await;
+    if has_reader() { Ok(()) } else { Err(Failure::PipeClosed) }
+}
+
+#[cfg(unix)]
+fn has_reader() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Only a pipe without a reader reports an error here.
+    let told = poll(&mut asked, Some(&at_once));
+    told.is_err() || !asked.iter().any(|fd| fd.revents().contains(PollFlags::ERR))
+}
+
+#[cfg(not(unix))]
+fn has_reader() -> bool {
+    true
 }
 
 /// Writes to standard error, if anybody listens.

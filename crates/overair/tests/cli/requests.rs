@@ -1,6 +1,8 @@
 //! What is sent, how often, and what is said of the answers.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::run::Place;
@@ -194,4 +196,24 @@ fn names_stay_in_their_place_of_the_path() {
     let server = Server::that_says(204, "");
     Place::with(&server).prints(&["device", "delete", "a1x", "a/b?c#d"]);
     assert_eq!(server.lines(), ["DELETE /v1/products/a1x/devices/a%2Fb%3Fc%23d"]);
+}
+
+#[test]
+fn following_events_ends_with_its_reader() {
+    let server = Server::start(|seen: &Seen| {
+        let event =
+            r#"{"event_id":"e1","type":"task-ended","product_key":"a1","at":0,"topic":"t","payload":{}}"#;
+        let items = if seen.line.contains("cursor=1") { "" } else { event };
+        json(200, format!(r#"{{"items":[{items}],"next_cursor":"1"}}"#))
+    });
+    let place = Place::with(&server);
+    let line = ["-o", "json", "event", "list", "--follow"];
+    let mut child = place.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut told).unwrap();
+    assert!(told.starts_with(r#"{"event_id":"e1","#), "{told}");
+    drop(out);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stderr.is_empty()), (Some(0), true));
 }

@@ -52,7 +52,7 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_wrong() {
         (&["batch", "watch", "b", "--timeout", "x"], "10m"),
         (&["package", "upload", "f.bin", "--product", "a1"], "--name"),
         (&["product", "set", "a1", "fast"], "key=value"),
-        (&["device", "register", "a1"], "--from"),
+        (&["device", "register", "a1"], "NAMES"),
         (&["webhook", "edit", "w"], "--disable"),
         (&["token", "create", "x", "--role", "king"], "viewer"),
         (&["simulate", "--product", "a1", "--mqtt", "nowhere"], "host:port"),
