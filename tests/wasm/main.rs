@@ -6,6 +6,7 @@
 mod cloud;
 mod crash;
 mod device;
+mod documents;
 mod kinds;
 mod operator;
 mod raw;

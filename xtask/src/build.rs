@@ -12,6 +12,9 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 /// Selects what is built for this machine: all but a member that is nothing outside of wasm.
 pub(crate) const NATIVE: [&str; 4] = ["--locked", "--workspace", "--exclude", "bench-noop"];
 
+/// What runs on this machine: the host, the simulated devices, the command line.
+pub(crate) const PROGRAMS: [&str; 3] = ["ota-host", "ota-devices", "overair"];
+
 /// Functions that are made of other functions. In one call with those they would be built with the others' entries as
 /// well, because cargo gives a dependency the features that any package of the call asks for. They have a folder of
 /// their own too: a component's file is named without its features, so the others' files would be written over there.

@@ -1,5 +1,7 @@
 //! `test` and `ci`.
 
+use std::process::Command;
+
 use anyhow::Context;
 
 use crate::step::{self, Steps};
@@ -55,7 +57,7 @@ fn test_steps(workspace: &Workspace, arguments: &[String], steps: &mut Steps) ->
     })?;
     steps.take("tidy", || tidy::run(workspace))?;
     steps.take("functions for wasm", || build::functions(workspace))?;
-    steps.take("host and devices", || build::programs(workspace, &["ota-host", "ota-devices"]))?;
+    steps.take("host, devices and command line", || build::programs(workspace, &build::PROGRAMS))?;
     let wasm = workspace.wasm();
     steps.take("tests", || {
         let mut cargo = workspace.cargo();
@@ -68,6 +70,9 @@ fn test_steps(workspace: &Workspace, arguments: &[String], steps: &mut Steps) ->
         }
         step::run(cargo.env(WASM_DIR, &wasm))
     })?;
+    if !step::is_there(Command::new("sh").args(["-c", "command -v mosquitto_pub"])) {
+        eprintln!("skipped: what the README does with an MQTT client (install mosquitto-clients)");
+    }
     if arguments.is_empty() {
         steps.take("documentation's tests", || {
             step::run(workspace.cargo().arg("test").args(build::NATIVE).arg("--doc").env(WASM_DIR, &wasm))

@@ -26,7 +26,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Builds every function for wasm.
+    /// Builds every function for wasm, and the programs that run on this machine.
     Build,
     /// Runs the service on this machine, and with `--demo` a fleet that is upgraded.
     Up(up::Arguments),
@@ -72,7 +72,10 @@ fn start(command: Command) -> anyhow::Result<ExitCode> {
     }
     let workspace = Workspace::find()?;
     match command {
-        Command::Build => build::functions(&workspace)?,
+        Command::Build => {
+            build::functions(&workspace)?;
+            build::programs(&workspace, &build::PROGRAMS)?;
+        }
         Command::Up(arguments) => return up::run(&workspace, &arguments),
         Command::Test { arguments } => check::test(&workspace, &arguments)?,
         Command::Ci => check::ci(&workspace)?,

@@ -80,6 +80,22 @@ impl Event {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         Self { at: u64::try_from(at).unwrap_or(u64::MAX), device: device.to_owned(), what }
     }
+
+    /// Tells what matters to people; `None` of what comes too often.
+    pub fn in_words(&self) -> Option<String> {
+        let what = match &self.what {
+            What::Online | What::Progress { .. } => return None,
+            What::Offline { why } => format!("offline: {why}"),
+            What::Informed { version } => format!("runs {version}"),
+            What::Told { version, size } => format!("is told to upgrade to {version}, {size} bytes"),
+            What::Cut { at } => format!("lost its download at {at} bytes"),
+            What::Failed { step, desc } => format!("failed, {step}: {desc}"),
+            What::Upgraded { version } => format!("is upgraded to {version}"),
+            What::Complaint { text } => format!("complains: {text}"),
+            What::GaveUp { why } => format!("gave up: {why}"),
+        };
+        Some(format!("{} {what}", self.device))
+    }
 }
 
 /// Where a device's events go: nowhere, or to whoever watches.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use ota_devices::{Event, FleetConfig, What, parse_credentials, run_fleet, story};
+use ota_devices::{Event, FleetConfig, parse_credentials, run_fleet, story};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -127,27 +127,12 @@ fn write_report(path: &Path, report: &story::Report) -> anyhow::Result<()> {
 /// Prints what devices do: every event as JSON, or what matters as text.
 async fn print(mut events: mpsc::UnboundedReceiver<Event>, as_json: bool) {
     while let Some(event) = events.recv().await {
-        let line = if as_json { serde_json::to_string(&event).ok() } else { in_words(&event) };
+        let line = if as_json { serde_json::to_string(&event).ok() } else { event.in_words() };
         let Some(line) = line else { continue };
         let mut out = std::io::stdout().lock();
         // A reader that went away is no reason for devices to stop.
         let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
     }
-}
-
-fn in_words(event: &Event) -> Option<String> {
-    let what = match &event.what {
-        What::Online | What::Progress { .. } => return None,
-        What::Offline { why } => format!("offline: {why}"),
-        What::Informed { version } => format!("runs {version}"),
-        What::Told { version, size } => format!("is told to upgrade to {version}, {size} bytes"),
-        What::Cut { at } => format!("lost its download at {at} bytes"),
-        What::Failed { step, desc } => format!("failed, {step}: {desc}"),
-        What::Upgraded { version } => format!("is upgraded to {version}"),
-        What::Complaint { text } => format!("complains: {text}"),
-        What::GaveUp { why } => format!("gave up: {why}"),
-    };
-    Some(format!("{} {what}", event.device))
 }
 
 /// Milliseconds of the command line.

@@ -74,7 +74,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
 
     let mut steps = Steps::default();
     steps.take("functions for wasm", || build::functions(workspace))?;
-    steps.take("host and devices", || build::programs(workspace, &["ota-host", "ota-devices"]))?;
+    steps.take("host, devices and command line", || build::programs(workspace, &build::PROGRAMS))?;
 
     let data = arguments.data_dir.clone().unwrap_or_else(|| workspace.root.join(".overair"));
     std::fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
@@ -87,7 +87,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let mut host = Host::start(workspace, arguments, &data, &variables, &stop)?;
     eprintln!("    http://{}, broker at {}", host.http, host.mqtt);
     if !arguments.demo {
-        next::steps_without_demo(&host, &token);
+        next::steps_without_demo(&host, &token, &workspace.program("overair"));
         return wait(&stop, &mut host, None);
     }
 
@@ -100,7 +100,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     }
     match wait_for(&stop, &mut host, Some((&mut story, Some(&report))))? {
         Waited::Done(_) if report.is_file() => {
-            next::steps_after_demo(&host, &token, &report)?;
+            next::steps_after_demo(&host, &token, &report, &workspace.program("overair"))?;
             wait(&stop, &mut host, None)
         }
         Waited::Done(_) => bail!("the demo did not come to its end"),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::host::Host;
 
 /// Tells what can be done with an empty service.
-pub(super) fn steps_without_demo(host: &Host, token: &str) {
+pub(super) fn steps_without_demo(host: &Host, token: &str, program: &Path) {
     let base = format!("http://{}", host.http);
     print_service(host, token);
     let product = r#"-H 'Content-Type: application/json' -d '{"name":"lamp"}' "#;
@@ -20,14 +20,22 @@ pub(super) fn steps_without_demo(host: &Host, token: &str) {
             ("list packages", "", format!("{base}/v1/packages")),
         ],
     );
+    print_command_line(&base, token, program);
 }
 
 /// Tells what can be looked at after the demo.
-pub(super) fn steps_after_demo(host: &Host, token: &str, report: &Path) -> anyhow::Result<()> {
+pub(super) fn steps_after_demo(
+    host: &Host,
+    token: &str,
+    report: &Path,
+    program: &Path,
+) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(report).with_context(|| report.display().to_string())?;
     let report: Value = serde_json::from_str(&text).context("the demo's report")?;
     print_service(host, token);
-    print_curls(token, &lines(&format!("http://{}", host.http), &report)?);
+    let base = format!("http://{}", host.http);
+    print_curls(token, &lines(&base, &report)?);
+    print_command_line(&base, token, program);
     Ok(())
 }
 
@@ -61,6 +69,11 @@ fn print_curls(token: &str, lines: &[Line]) {
     for (what, options, url) in lines {
         println!("# {what}\ncurl -s -w '\\n' -H 'Authorization: Bearer {token}' {options}'{url}'");
     }
+}
+
+fn print_command_line(base: &str, token: &str, program: &Path) {
+    println!("# the same with the command line\nexport OVERAIR_SERVER={base} OVERAIR_TOKEN={token}");
+    println!("{} product list", program.display());
     println!("\nCtrl-C stops it.");
 }
 
