@@ -1,7 +1,9 @@
 //! `GET /d/{package_id}?e=…&s=…`, and `GET /d/{package_id}/{n}?e=…&s=…` for a package of several files
 
+use std::ops::Range;
+
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use ota_blob::File;
 use ota_core::digest::DigestAlgorithm;
 use ota_core::download::{self, UrlError};
@@ -10,7 +12,9 @@ use ota_http::{Problem, Request, Response, respond};
 use ota_platform::Platform;
 use ota_store::packages;
 
+use crate::parts::{self, CONTENT_TYPE, Piece, content_range};
 use crate::range::{Wanted, wanted};
+use crate::stream::stream;
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -51,13 +55,11 @@ where
     let mut response = respond::empty(StatusCode::OK);
     let headers = response.headers_mut();
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
     // The bytes of a package never change; compressing them on the way would break devices that count them.
     let caching = HeaderValue::from_static("private, max-age=86400, no-transform");
     headers.insert(header::CACHE_CONTROL, caching);
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        headers.insert(header::ETAG, etag);
-    }
+    insert(headers, header::ETAG, &etag);
     if not_modified(&request.headers, &etag) {
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::CONTENT_TYPE);
@@ -67,30 +69,48 @@ where
     let range = request.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     // A range of a file that has changed meanwhile would be put behind other bytes: then all of it is sent.
     let range = range.filter(|_| same_file(&request.headers, &etag));
-    let (from, to) = match wanted(range, size) {
-        Wanted::Whole => (0, size),
-        Wanted::Part { from, to } => {
-            if let Ok(value) = HeaderValue::from_str(&format!("bytes {from}-{}/{size}", to - 1)) {
-                headers.insert(header::CONTENT_RANGE, value);
-            }
+    let pieces = match wanted(range, size) {
+        Wanted::Whole => vec![Piece::File(0..size)],
+        Wanted::Parts(ranges) => {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            (from, to)
+            partial(platform, response.headers_mut(), ranges, size)
         }
         Wanted::Outside => {
             let problem = Problem::new("download.range", format!("the file has {size} bytes"));
             let mut refused = problem.into_response(platform.random());
-            if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
-                refused.headers_mut().insert(header::CONTENT_RANGE, value);
-            }
+            insert(refused.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{size}"));
             return Ok(refused);
         }
     };
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(parts::len(&pieces)));
     if request.method == Method::GET {
         let file = File::open(platform, file.blob).await?.ok_or_else(|| Problem::not_found("file"))?;
-        *response.body_mut() = file.stream(from..to).await?;
+        *response.body_mut() = stream(platform, file, pieces).await?;
     }
     Ok(response)
+}
+
+/// Says in the headers which parts are sent, and returns them: one as it is, several each with lines that tell its place.
+fn partial<P: Platform>(
+    platform: &P,
+    headers: &mut HeaderMap,
+    ranges: Vec<Range<u64>>,
+    size: u64,
+) -> Vec<Piece> {
+    if let [range] = ranges.as_slice() {
+        insert(headers, header::CONTENT_RANGE, &content_range(range, size));
+        return vec![Piece::File(range.clone())];
+    }
+    let boundary = format!("{:032x}", u128::from_be_bytes(platform.random()));
+    insert(headers, header::CONTENT_TYPE, &format!("multipart/byteranges; boundary={boundary}"));
+    parts::multipart(&ranges, size, &boundary)
+}
+
+/// Sets a header to a text of ours, which has nothing in it that no header may have.
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
 }
 
 /// `If-None-Match`: the caller has these bytes already.

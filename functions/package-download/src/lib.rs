@@ -1,7 +1,9 @@
 //! Package bytes for devices, by short signed URL.
 
 mod handle;
+mod parts;
 mod range;
+mod stream;
 
 pub use handle::handle;
 
