@@ -2,6 +2,7 @@
 
 mod again;
 mod blocks;
+mod buckets;
 mod by_device;
 mod cancel;
 mod cloud_access;

@@ -16,5 +16,6 @@ pub use self::bucket::Bucket;
 pub use self::collect::{collect, discard};
 pub use self::file::File;
 pub use self::hashes::Hashes;
+pub use self::parts::PART_BYTES;
 pub use self::receive::receive;
 pub use self::writer::{Appended, Checksum, append, finish};

@@ -22,7 +22,7 @@ use crate::bucket::Bucket;
 use crate::chunks::Chunks;
 
 /// Bytes of each part but the last: what every bucket takes, and whole chunks.
-pub(crate) const PART_BYTES: u64 = 5 * 1024 * 1024;
+pub const PART_BYTES: u64 = 5 * 1024 * 1024;
 
 /// Bytes that wait in the store: from the end of the last part until here.
 pub(crate) struct Waiting {
@@ -128,10 +128,11 @@ impl<P: Platform> PartWriter<P> {
         if part.sent < part.len {
             return Ok(false);
         }
-        let (len, begin) = (part.len, self.part_end());
-        if let Some(part) = self.part.take() {
-            self.etags.push(part.finish().await?);
-        }
+        // Until the bucket has said so, the part is not there, and what came of it does not count.
+        let (len, etag) = (part.len, part.finish().await?);
+        let begin = self.part_end();
+        self.etags.push(etag);
+        self.part = None;
         let chunk = CHUNK_BYTES as u64;
         self.leftover = (begin / chunk, self.waiting.until.div_ceil(chunk));
         let end = begin + len;
@@ -163,9 +164,9 @@ impl Part {
         }
     }
 
-    async fn finish(self) -> Result<String, Problem> {
-        drop(self.sender);
-        self.answer.await
+    async fn finish(&mut self) -> Result<String, Problem> {
+        self.sender.close_channel();
+        (&mut self.answer).await
     }
 }
 

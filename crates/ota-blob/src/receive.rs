@@ -131,10 +131,7 @@ where
                     }
                 }
                 Ok(None) => return Ok(()),
-                Err(problem) => {
-                    let _cut = sender.send(Err(anyhow::anyhow!("the body was cut"))).await;
-                    return Err(problem);
-                }
+                Err(problem) => return Err(problem),
             }
         }
     });
@@ -144,7 +141,7 @@ where
             Err(Problem::new("bucket.unavailable", "the bucket answered before it had the file; try again"))
         }
         Either::Right((Ok(()), put)) => put.await,
-        // The request to the bucket is dropped, or was cut by us: there is no such object.
+        // The request to the bucket is dropped before it has brought all that it promised: there is no such object.
         Either::Right((Err(problem), _)) => Err(problem),
     }
 }

@@ -279,7 +279,7 @@ async fn look<P: Platform>(platform: &P, id: UploadId) -> Result<Stored, Problem
         return Err(refusal(&Refused::Expired));
     }
     match stored {
-        Stored::Arriving(arrival) if arrival.offset == arrival.size && !arrival.writing => {
+        Stored::Arriving(arrival) if arrival.offset == arrival.size => {
             match ota_blob::finish(platform, (*arrival).clone()).await? {
                 Appended::Complete(blob) => Ok(Stored::Complete(blob)),
                 Appended::Until(_) => Ok(Stored::Arriving(arrival)),

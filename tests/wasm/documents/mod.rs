@@ -21,8 +21,6 @@ const NOT_SERVED_YET: &[(&str, i32)] = &[
     ("overair -q token ", 4),
     ("token self", 4),
     ("overair audit ", 4),
-    ("overair webhook ", 4),
-    ("overair -q webhook ", 4),
     ("overair batch history ", 4),
     (" --dry-run", 3),
 ];
