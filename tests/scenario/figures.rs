@@ -117,7 +117,7 @@ fn a_tick_with_nothing_to_do_writes_nothing() {
     let cost = world.operations(|| {
         world.tick();
     });
-    // The lists of open batches, uploads and deltas; then some shards, in case a request to tell what is in them was lost:
+    // The lists of open batches, uploads and deltas, and of webhooks; then some shards, in case a request to tell what is in them was lost:
     // the catalogue of products, the fleet's shape, 16 shards.
-    assert_eq!(cost, reads_and_swaps(3 + 2 + 16, 0));
+    assert_eq!(cost, reads_and_swaps(4 + 2 + 16, 0));
 }
