@@ -5,8 +5,7 @@
 
 use std::ops::Range;
 
-use md5::{Digest, Md5};
-use ota_blob::File;
+use ota_blob::{File, Hashes};
 use ota_core::delta::{Delta, DeltaEvent, DeltaFailure, DeltaStatus};
 use ota_core::digest::Digests;
 use ota_core::ids::{DeltaId, UploadId};
@@ -20,7 +19,6 @@ use ota_store::deltas::{self, OpenDeltas, StoredDelta};
 use ota_store::packages::{self, StoredPackage};
 use ota_store::settings;
 use ota_store::work::{self, OpenUpload};
-use sha2::Sha256;
 
 use crate::handle::Report;
 
@@ -279,18 +277,17 @@ fn package(delta: &Delta, blob: &Blob, target: &Package, source: &Package, now: 
 
 /// Hashes all chunks. There are not more than the target image has, or the delta would have failed.
 async fn digests<P: Platform>(platform: &P, stored: &StoredDelta) -> Result<Digests, Problem> {
-    let (mut md5, mut sha256, mut seen) = (Md5::new(), Sha256::new(), 0);
+    let (mut hashes, mut seen) = (Hashes::default(), 0);
     for index in 0..stored.delta.bytes.div_ceil(CHUNK_BYTES as u64) {
         let chunk = blobs::get_chunk(platform.kv(), stored.blob(), &Pieces::default(), index).await?;
         let chunk = chunk.ok_or_else(|| missing(format!("chunk {index} of {}", stored.blob())))?;
         seen += chunk.len() as u64;
-        md5.update(&chunk);
-        sha256.update(&chunk);
+        hashes.update(&chunk);
     }
     if seen != stored.delta.bytes {
         return Err(missing(format!("some bytes of {}", stored.blob())));
     }
-    Ok(Digests { md5: md5.finalize().into(), sha256: sha256.finalize().into() })
+    Ok(hashes.finish())
 }
 
 /// Reads a range of a file; `None` when it is not there any more.
