@@ -35,6 +35,11 @@
 //! | `work/uploads`                   | uploads that are not packages yet          | swap, when one comes or goes      |
 //! | `work/deltas`                    | deltas that are being made                 | swap, when one comes or goes, and |
 //! |                                  |                                            | by the dispatcher that makes them |
+//! | `catalog/tokens`                | all tokens, without their secrets          | swap, when one is made or deleted |
+//! | `token/{id}`                     | a token, and the digest of its secret      | once, when it is made             |
+//! | `audit`                          | the newest entries of the audit log, and   | swap, twice by each request that  |
+//! |                                  | changes that have not ended ([`audit`])    | changes something                 |
+//! | `audit/{n}`                      | a page of older entries                    | once, when it is full             |
 //! | `nonces/{n}`                     | some of the nonces that signed requests    | swap, by each such request        |
 //! |                                  | have used                                  |                                   |
 //! | `claim/{key}`                    | counter: who may create `key`              | increment                         |
@@ -48,8 +53,9 @@
 //!
 //! [`log`]: crate::log
 //! [`events`]: crate::events
+//! [`audit`]: crate::audit
 
-use ota_core::ids::{BatchId, DeltaId, DeviceRef, PackageId, ProductKey, UploadId};
+use ota_core::ids::{BatchId, DeltaId, DeviceRef, PackageId, ProductKey, TokenId, UploadId};
 
 /// All products.
 pub const PRODUCTS: &str = "catalog/products";
@@ -69,6 +75,10 @@ pub const WORK_UPLOADS: &str = "work/uploads";
 pub const DELTAS: &str = "catalog/deltas";
 /// Deltas that are being made.
 pub const WORK_DELTAS: &str = "work/deltas";
+/// All tokens.
+pub const TOKENS: &str = "catalog/tokens";
+/// The newest entries of the audit log.
+pub const AUDIT: &str = "audit";
 /// Prefix of the start-up check's scratch keys.
 pub const CHECK: &str = "check";
 
@@ -157,6 +167,16 @@ pub fn delta(id: DeltaId) -> String {
 /// The bytes of a delta up to the end of its first `slices` slices that do not fill a chunk.
 pub fn delta_tail(id: DeltaId, slices: u32) -> String {
     format!("delta/{id}/{slices}")
+}
+
+/// A token.
+pub fn token(id: TokenId) -> String {
+    format!("token/{id}")
+}
+
+/// A full page of the audit log.
+pub fn audit_page(number: u64) -> String {
+    format!("audit/{number}")
 }
 
 /// A sealed page of a log.
