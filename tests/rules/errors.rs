@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What stands before the dot of a code.
-const NOUNS: [&str; 17] = [
+const NOUNS: [&str; 18] = [
     "auth", "batch", "broker", "delta", "device", "download", "message", "module", "package", "product",
-    "request", "security", "service", "store", "task", "upload", "value",
+    "request", "security", "service", "store", "task", "token", "upload", "value",
 ];
 
 fn root() -> PathBuf {

@@ -135,6 +135,8 @@ pub(crate) async fn answer<P: Platform>(platform: &P, request: http::Request<Bod
         package_upload::handle(platform, request).await
     } else if under("/v1/events") {
         events::handle(platform, request).await
+    } else if under("/v1/tokens") || under("/v1/audit") {
+        access::handle(platform, request).await
     } else if under("/cloud-api") {
         cloud_api::handle(platform, request).await
     } else if under("/v1/batches") || under("/v1/tasks") {

@@ -214,6 +214,8 @@ pub const TOKEN_LIFE_DAYS_MAX: u32 = 3_650;
 /// Names that the subject of an entry of the audit log tells; of more it tells how many there are. Ours: an entry is read
 /// and written with those beside it.
 pub const AUDIT_SUBJECT_NAMES_MAX: usize = 10;
+/// Bytes of such a subject. Ours: as many of the longest names, which are those of tasks.
+pub const AUDIT_SUBJECT_BYTES_MAX: usize = 768;
 /// Refused attempts of one caller that the audit log lists within a day, as far as they lie among its newest entries.
 /// Ours: whoever may change nothing should not be able to push the changes out of the log.
 pub const AUDIT_REFUSED_PER_DAY_MAX: usize = 8;

@@ -60,6 +60,11 @@ impl Problem {
         Self::new("request.not-found", format!("there is no such {what}"))
     }
 
+    /// The caller may not do this kind of thing.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new("request.forbidden", detail)
+    }
+
     /// The route has no such method or the path no route.
     pub fn no_route() -> Self {
         Self::new("request.no-route", "no route of this service has this method and path")
@@ -71,6 +76,7 @@ impl Problem {
         match (noun, fault) {
             ("request", "malformed" | "body-cut") => StatusCode::BAD_REQUEST,
             ("request", "unauthorized") => StatusCode::UNAUTHORIZED,
+            ("request", "forbidden") => StatusCode::FORBIDDEN,
             // A thing the path names is not there; one that a field names is a fault of that field.
             ("request", "not-found" | "no-route") => StatusCode::NOT_FOUND,
             ("device" | "module", "unknown") if self.faults.0.is_empty() => StatusCode::NOT_FOUND,
@@ -88,7 +94,7 @@ impl Problem {
             }
             ("batch", "no-schedule" | "not-dynamic" | "strategy-canceled") => StatusCode::CONFLICT,
             ("task", _) if self.faults.0.is_empty() => StatusCode::CONFLICT,
-            ("product" | "module" | "package" | "batch" | "upload" | "delta", "too-many") => {
+            ("product" | "module" | "package" | "batch" | "upload" | "delta" | "token", "too-many") => {
                 StatusCode::CONFLICT
             }
             ("device", "has-gateway" | "is-gateway" | "is-sub-device" | "too-many-sub-devices") => {

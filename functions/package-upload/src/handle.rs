@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Method;
 use ota_core::ids::{DeltaId, PackageId};
 use ota_http::{Problem, Request, Response};
-use ota_platform::Platform;
+use ota_platform::{Platform, serve};
 
 use crate::{deltas, packages, uploads};
 
@@ -14,31 +14,31 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let answer = route(platform, request).await;
-    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    serve::operator(platform, request, route).await
 }
 
-async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+async fn route<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::authorized(request, platform.variable("api_token").await)?;
     let method = request.method.clone();
     let segments = request.segments.clone();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (&method, path.as_slice()) {
-        (&Method::POST | &Method::PUT, ["v1", "uploads"]) => uploads::receive(platform, &mut request).await,
-        (&Method::POST, ["v1", "packages"]) => packages::create(platform, &mut request).await,
-        (&Method::GET, ["v1", "packages"]) => packages::list(platform, &request).await,
-        (&Method::GET, ["v1", "packages", id]) => packages::get(platform, package_id(id)?).await,
-        (&Method::DELETE, ["v1", "packages", id]) => packages::remove(platform, package_id(id)?).await,
-        (&Method::GET, ["v1", "packages", id, "download_url"]) => {
-            packages::download_url(platform, package_id(id)?).await
+        (&Method::POST | &Method::PUT, ["v1", "uploads"]) => uploads::receive(platform, request).await,
+        (&Method::POST, ["v1", "packages"]) => packages::create(platform, request).await,
+        (&Method::GET, ["v1", "packages"]) => packages::list(platform, request).await,
+        (&Method::GET, ["v1", "packages", id]) => packages::get(platform, request, package_id(id)?).await,
+        (&Method::DELETE, ["v1", "packages", id]) => {
+            packages::remove(platform, request, package_id(id)?).await
         }
-        (&Method::POST, ["v1", "deltas"]) => deltas::create(platform, &mut request).await,
-        (&Method::GET, ["v1", "deltas"]) => deltas::list(platform, &request).await,
-        (&Method::GET, ["v1", "deltas", id]) => deltas::get(platform, delta_id(id)?).await,
+        (&Method::GET, ["v1", "packages", id, "download_url"]) => {
+            packages::download_url(platform, request, package_id(id)?).await
+        }
+        (&Method::POST, ["v1", "deltas"]) => deltas::create(platform, request).await,
+        (&Method::GET, ["v1", "deltas"]) => deltas::list(platform, request).await,
+        (&Method::GET, ["v1", "deltas", id]) => deltas::get(platform, request, delta_id(id)?).await,
         _ => Err(Problem::no_route()),
     }
 }
