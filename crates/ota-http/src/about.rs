@@ -23,7 +23,7 @@ impl About {
     pub fn new(noun: &'static str, product: Option<&str>, names: &[&str]) -> Self {
         let subject = match (names, product) {
             ([], None) => noun.to_owned(),
-            ([], Some(product)) => format!("product/{product}"),
+            ([], Some(product)) => ["product", product].join("/"),
             (names, _) => format!("{noun}/{}", names.join("/")),
         };
         let product = product.and_then(|text| ProductKey::new(text).ok());
