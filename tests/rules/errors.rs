@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What stands before the dot of a code.
-const NOUNS: [&str; 19] = [
+const NOUNS: [&str; 20] = [
     "auth", "batch", "broker", "bucket", "delta", "device", "download", "message", "module", "package",
-    "product", "request", "security", "service", "store", "task", "upload", "value", "webhook",
+    "product", "request", "security", "service", "store", "task", "token", "upload", "value", "webhook",
 ];
 
 fn root() -> PathBuf {

@@ -8,6 +8,7 @@ mod errors;
 mod gray;
 mod limits;
 mod pushes;
+mod routes;
 mod settings;
 mod tasks;
 mod world;

@@ -65,6 +65,34 @@ fn a_device_that_speaks_of_nothing_new_while_it_waits_is_one_read() {
 }
 
 #[test]
+fn a_request_with_a_token_that_was_made_is_one_read_more_than_one_with_the_root_token() {
+    let world = World::new().product("lamp").devices(1);
+    let token = world.token("viewer", &[&world.product_key()]);
+    let uri = format!("/v1/products/{}/devices/lamp-1", world.product_key());
+    let root = world.operations(|| {
+        let _told = world.send(&Call::get(&uri)).expect(200);
+    });
+    let viewer = world.operations(|| {
+        let _told = world.send_as(&token, Call::get(&uri)).expect(200);
+    });
+    assert_eq!(root.reads, 1);
+    assert_eq!(viewer, Operations { reads: root.reads + 1, ..root });
+}
+
+#[test]
+fn a_change_costs_two_reads_and_two_swaps_of_the_audit_log_and_a_refused_one_nothing() {
+    let world = World::new().product("lamp");
+    let uri = format!("/v1/products/{}/modules", world.product_key());
+    let observer = world.observe();
+    let _made = world.send(&Call::post(&uri, &json!({"name": "mcu"}))).expect(201);
+    assert_eq!(observer.keys(&["read", "swap"]).iter().filter(|key| *key == "audit").count(), 4);
+    assert_eq!(observer.count(&["get", "set", "delete", "increment"], |key| key.contains("audit")), 0);
+    let _refused = world.send(&Call::post(&uri, &json!({"name": "a b"}))).expect(422);
+    let _refused = world.send(&Call::post(&uri, &json!({"name": "mcu"}))).expect(409);
+    assert_eq!(observer.count(&["read", "swap"], |key| key == "audit"), 4);
+}
+
+#[test]
 fn a_push_to_many_devices_is_two_swaps_per_shard_however_many_there_are() {
     let world = World::new().product("lamp").devices(300);
     let package = world.ready_package("1.1.0");

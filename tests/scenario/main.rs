@@ -1,6 +1,8 @@
 //! Product stories, one file each: the real handlers over memory, with a clock moved by hand.
 
+mod access;
 mod again;
+mod audit;
 mod blocks;
 mod buckets;
 mod by_device;

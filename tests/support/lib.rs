@@ -20,6 +20,7 @@
 //! - Devices are `lamp-1`, `lamp-2`, … after their product, on version 1.0.0, unless a story says otherwise.
 //! - Whatever a story needs that has no word here goes through [`World::send`] as the request it is.
 
+mod access;
 mod answer;
 mod block;
 mod call;
@@ -38,6 +39,7 @@ mod world;
 
 pub use serde_json::{Value, json};
 
+pub use self::access::Token;
 pub use self::answer::Answer;
 pub use self::block::Block;
 pub use self::call::Call;

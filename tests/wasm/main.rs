@@ -3,6 +3,7 @@
 //! Each test starts the host's program with secrets and data of its own, on free ports, and talks to it over sockets as
 //! operators and devices do. Rules have their tests elsewhere, where they are quicker to ask.
 
+mod access;
 mod cloud;
 mod crash;
 mod device;

@@ -8,6 +8,7 @@ use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
+use crate::access::Caller;
 use crate::error::{ValueError, check_len};
 use crate::limits;
 
@@ -136,6 +137,18 @@ checked_name!(
     |text| check_plain(text, 1, limits::VERSION_LEN_MAX)
 );
 
+checked_name!(
+    /// A token's name: 1 to 64 of letters, digits, `.`, `-`, `_`. That of the application's own token is taken.
+    TokenName,
+    |text| {
+        check_plain(text, 1, limits::TOKEN_NAME_LEN_MAX)?;
+        if text == Caller::ROOT {
+            return Err(ValueError::NotAllowed { why: "the application's own token is called so" });
+        }
+        Ok(())
+    }
+);
+
 impl ModuleName {
     /// The name of the module that stands for the whole device (R7).
     pub const DEFAULT: &'static str = "default";
@@ -175,6 +188,10 @@ random_id!(
 random_id!(
     /// An upload's id: bytes that have arrived and are not a package yet.
     UploadId
+);
+random_id!(
+    /// A token's id, which is a part of its text.
+    TokenId
 );
 
 random_id!(

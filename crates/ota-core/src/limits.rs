@@ -235,6 +235,23 @@ pub const JSON_BODY_BYTES_MAX: usize = 256 * 1024;
 /// Characters of an `Idempotency-Key` header (the IETF draft leaves it open).
 pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 128;
 
+/// Tokens of one account. Ours: the list of them is one value of the store (256 KiB).
+pub const TOKENS_MAX: usize = 200;
+/// Characters of a token's name. Ours.
+pub const TOKEN_NAME_LEN_MAX: usize = 64;
+/// Products that a token may be bound to. Ours: the list of tokens is one value of the store (256 KiB).
+pub const TOKEN_PRODUCTS_MAX: usize = 50;
+/// Days until a token expires, if it does. Ours: ten years are as good as for ever, and the clock can tell them.
+pub const TOKEN_LIFE_DAYS_MAX: u32 = 3_650;
+/// Names that the subject of an entry of the audit log tells; of more it tells how many there are. Ours: an entry is read
+/// and written with those beside it.
+pub const AUDIT_SUBJECT_NAMES_MAX: usize = 10;
+/// Bytes of such a subject. Ours: as many of the longest names, which are those of tasks.
+pub const AUDIT_SUBJECT_BYTES_MAX: usize = 768;
+/// Refused attempts of one caller that the audit log lists within a day, as far as they lie among its newest entries.
+/// Ours: whoever may change nothing should not be able to push the changes out of the log.
+pub const AUDIT_REFUSED_PER_DAY_MAX: usize = 8;
+
 /// How far the `Timestamp` of a signed cloud API request may be from the service's clock, either way: 15 minutes (cloud
 /// API, R177).
 pub const CLOUD_CLOCK_SKEW_MS: u64 = 15 * 60_000;

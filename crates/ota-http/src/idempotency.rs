@@ -1,14 +1,16 @@
 //! The `Idempotency-Key` header (IETF draft): a request sent twice makes one thing.
 //!
 //! The new thing's id is made from the key, so a repeated request meets the record of the first. The record keeps a
-//! fingerprint of the request, so that the same key with other words is noticed.
+//! fingerprint of the request, so that the same key with other words is noticed. A key is its caller's own: two tokens
+//! that use the same one make two things, and learn nothing of each other.
 
 use http::HeaderMap;
+use ota_core::access::Caller;
 use ota_core::error::{Faults, ValueError};
 use ota_core::limits;
 use sha2::{Digest, Sha256};
 
-use crate::Problem;
+use crate::{Problem, Request};
 
 /// What a creating request is recognised by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +27,23 @@ pub struct Identity {
 ///
 /// # Errors
 /// A key that is empty, too long or not visible ASCII.
-pub fn identify(
-    headers: &HeaderMap,
+pub fn identify<B>(
+    request: &Request<B>,
     noun: &str,
-    request: &[u8],
+    said: &[u8],
     random: [u8; 16],
 ) -> Result<Identity, Problem> {
-    let fingerprint = digest(&[b"request", noun.as_bytes(), request]);
+    of_caller(&request.headers, &request.caller, noun, said, random)
+}
+
+fn of_caller(
+    headers: &HeaderMap,
+    caller: &Caller,
+    noun: &str,
+    said: &[u8],
+    random: [u8; 16],
+) -> Result<Identity, Problem> {
+    let fingerprint = digest(&[b"request", noun.as_bytes(), said]);
     let Some(key) = headers.get("idempotency-key") else {
         return Ok(Identity { id: random, fingerprint, may_exist: false });
     };
@@ -43,7 +55,9 @@ pub fn identify(
         faults.add("header:Idempotency-Key", &ValueError::Malformed { expected });
         return Err(faults.into());
     }
-    Ok(Identity { id: digest(&[b"key", noun.as_bytes(), key]), fingerprint, may_exist: true })
+    let mut parts = vec![b"key".as_slice(), noun.as_bytes(), key];
+    parts.extend(caller.token.as_ref().map(|id| id.0.as_slice()));
+    Ok(Identity { id: digest(&parts), fingerprint, may_exist: true })
 }
 
 impl Identity {
@@ -80,11 +94,12 @@ fn digest(parts: &[&[u8]]) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ota_core::ids::TokenId;
 
     fn with_key(key: &str, noun: &str, request: &[u8]) -> Result<Identity, Problem> {
         let mut headers = HeaderMap::new();
         headers.insert("idempotency-key", key.parse().unwrap());
-        identify(&headers, noun, request, [0; 16])
+        of_caller(&headers, &Caller::root(), noun, request, [0; 16])
     }
 
     #[test]
@@ -99,6 +114,19 @@ mod tests {
     fn other_words_under_the_same_key_are_noticed() {
         let one = with_key("k", "batch", b"a").unwrap();
         assert!(one.same_as(with_key("k", "batch", b"b").unwrap().fingerprint).is_err());
+    }
+
+    #[test]
+    fn a_key_is_its_callers_own() {
+        let mut headers = HeaderMap::new();
+        headers.insert("idempotency-key", "k".parse().unwrap());
+        let id = |n: u8| {
+            let caller = Caller { token: Some(TokenId([n; 16])), ..Caller::root() };
+            of_caller(&headers, &caller, "batch", b"a", [0; 16]).unwrap().id
+        };
+        assert_eq!(id(1), id(1));
+        assert_ne!(id(1), id(2));
+        assert_ne!(id(1), with_key("k", "batch", b"a").unwrap().id);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! HTTP shared by the functions: reading requests, paging, and answering with problems (RFC 9457).
 //!
-//! [`problem`] is the only place that maps a fault's code to a status.
+//! [`problem`] is the only place that maps a fault's code to a status, [`routes`] the one that says who may ask for what.
 
+pub mod about;
 pub mod auth;
 pub mod body;
 pub mod idempotency;
@@ -10,6 +11,7 @@ pub mod page;
 pub mod problem;
 pub mod request;
 pub mod respond;
+pub mod routes;
 pub mod signing;
 pub mod wire;
 

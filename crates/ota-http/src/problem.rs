@@ -60,6 +60,11 @@ impl Problem {
         Self::new("request.not-found", format!("there is no such {what}"))
     }
 
+    /// The caller may not do this kind of thing.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new("request.forbidden", detail)
+    }
+
     /// The route has no such method or the path no route.
     pub fn no_route() -> Self {
         Self::new("request.no-route", "no route of this service has this method and path")
@@ -71,6 +76,7 @@ impl Problem {
         match (noun, fault) {
             ("request", "malformed" | "body-cut") => StatusCode::BAD_REQUEST,
             ("request", "unauthorized") => StatusCode::UNAUTHORIZED,
+            ("request", "forbidden") => StatusCode::FORBIDDEN,
             // A thing the path names is not there; one that a field names is a fault of that field.
             ("request", "not-found" | "no-route") => StatusCode::NOT_FOUND,
             ("device" | "module", "unknown") if self.faults.0.is_empty() => StatusCode::NOT_FOUND,
@@ -97,9 +103,10 @@ impl Problem {
             }
             ("batch", "no-schedule" | "not-dynamic" | "strategy-canceled") => StatusCode::CONFLICT,
             ("task", _) if self.faults.0.is_empty() => StatusCode::CONFLICT,
-            ("product" | "module" | "package" | "batch" | "upload" | "delta" | "webhook", "too-many") => {
-                StatusCode::CONFLICT
-            }
+            (
+                "product" | "module" | "package" | "batch" | "upload" | "delta" | "token" | "webhook",
+                "too-many",
+            ) => StatusCode::CONFLICT,
             ("webhook", "queue-full" | "event-forgotten") => StatusCode::CONFLICT,
             ("webhook", "secret-sealed") => StatusCode::INTERNAL_SERVER_ERROR,
             ("device", "has-gateway" | "is-gateway" | "is-sub-device" | "too-many-sub-devices") => {

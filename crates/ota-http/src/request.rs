@@ -4,9 +4,12 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use ota_core::access::Caller;
 use ota_core::error::{Faults, ValueError};
+use ota_core::ids::ProductKey;
 use percent_encoding::percent_decode_str;
 
+use crate::about::About;
 use crate::auth::require_bearer;
 use crate::{Problem, body, json, variable};
 
@@ -19,6 +22,10 @@ pub struct Request<B> {
     /// The path's segments, percent-decoded, without empty ones at the end.
     pub segments: Vec<String>,
     query: Vec<(String, String)>,
+    /// Who makes it; nobody until it has been let in by a token.
+    pub caller: Caller,
+    /// What it is about.
+    pub about: About,
     /// The body.
     pub body: B,
 }
@@ -51,6 +58,8 @@ impl<B> Request<B> {
             query: pairs.collect::<Result<_, Problem>>()?,
             method: parts.method,
             headers: parts.headers,
+            caller: Caller::nobody(),
+            about: About::default(),
             body,
         })
     }
@@ -66,6 +75,16 @@ impl<B> Request<B> {
         let request = Self::new(request)?;
         require_bearer(&request.headers, &variable(token)?)?;
         Ok(request)
+    }
+
+    /// Tells whether the caller may touch what belongs to this product, and notes that the request is about it. What the
+    /// caller may not touch is answered like something that is not there.
+    pub fn may_touch(&self, product: &ProductKey) -> bool {
+        let may = self.caller.may_touch(product);
+        if may {
+            self.about.product(product);
+        }
+        may
     }
 
     /// Returns the segments as text, to match on.

@@ -1,12 +1,14 @@
 //! What a function needs of the engine it runs on.
 //!
 //! A handler is generic over [`Platform`]; only a function's entry file names an engine. `spin` is the adapter for Spin
-//! and for the embedded host, which offers the same interfaces; `fake` the one for tests.
+//! and for the embedded host, which offers the same interfaces; `fake` the one for tests. Requests come in by [`serve`].
 
+pub mod audited;
 #[cfg(feature = "fake")]
 pub mod fake;
 pub mod notice;
 pub mod nudge;
+pub mod serve;
 #[cfg(all(feature = "spin", target_arch = "wasm32"))]
 pub mod spin;
 

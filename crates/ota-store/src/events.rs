@@ -10,10 +10,9 @@ use std::ops::Range;
 use ota_core::event::Event;
 use ota_core::time::Timestamp;
 
-use crate::keys;
 use crate::kv::Kv;
-use crate::record::to_bytes;
 use crate::transact::{Change, StoreError, load, update};
+use crate::{keys, pages};
 
 /// Events of one page: some 25 KB.
 pub const PAGE_LEN: usize = 64;
@@ -71,16 +70,11 @@ pub async fn append(kv: &impl Kv, mut events: Vec<Event>, now: Timestamp) -> Res
     Ok(())
 }
 
-/// Puts a full page aside and begins the next. A full page no longer changes, so everybody who seals it writes the same.
+/// Puts a full page aside, begins the next, and forgets the oldest.
 async fn seal(kv: &impl Kv, full: &EventPage, now: Timestamp) -> Result<(), StoreError> {
-    kv.set(&keys::event_page(full.number), &to_bytes(full, 1)).await?;
-    update(kv, keys::EVENTS, now, |page: Option<EventPage>| match page {
-        Some(page) if page == *full => {
-            Change::Put(EventPage { number: full.number + 1, events: Vec::new() }, ())
-        }
-        _ => Change::Keep(()),
-    })
-    .await?;
+    let next = EventPage { number: full.number + 1, events: Vec::new() };
+    let page_key = keys::event_page(full.number);
+    pages::seal(kv, (keys::EVENTS, full), (&page_key, full), &next, now).await?;
     if let Some(old) = full.number.checked_sub(PAGES_MAX) {
         kv.delete(&keys::event_page(old)).await?;
     }
@@ -162,6 +156,7 @@ pub async fn read(kv: &impl Kv, from: u64, limit: usize) -> Result<(Vec<(u64, Ev
 mod tests {
     use super::*;
     use crate::memory::MemoryKv;
+    use crate::record::to_bytes;
     use crate::testing::block_on;
     use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey, Version};
 

@@ -42,6 +42,11 @@
 //! |                                  |                                            | dispatch when a receiver is gone  |
 //! | `webhook/{id}`                   | how far it has come in the events, and     | swap, by the dispatcher that      |
 //! |                                  | what is on its way to it                   | delivers, and by the operator     |
+//! | `catalog/tokens`                | all tokens, without their secrets          | swap, when one is made or deleted |
+//! | `token/{id}`                     | a token, and the digest of its secret      | once, when it is made             |
+//! | `audit`                          | the newest entries of the audit log, and   | swap, twice by each request that  |
+//! |                                  | changes that have not ended ([`audit`])    | changes something                 |
+//! | `audit/{n}`                      | a page of older entries                    | once, when it is full             |
 //! | `nonces/{n}`                     | some of the nonces that signed requests    | swap, by each such request        |
 //! |                                  | have used                                  |                                   |
 //! | `claim/{key}`                    | counter: who may create `key`              | increment                         |
@@ -55,8 +60,9 @@
 //!
 //! [`log`]: crate::log
 //! [`events`]: crate::events
+//! [`audit`]: crate::audit
 
-use ota_core::ids::{BatchId, DeltaId, DeviceRef, PackageId, ProductKey, UploadId, WebhookId};
+use ota_core::ids::{BatchId, DeltaId, DeviceRef, PackageId, ProductKey, TokenId, UploadId, WebhookId};
 
 /// All products.
 pub const PRODUCTS: &str = "catalog/products";
@@ -78,6 +84,10 @@ pub const DELTAS: &str = "catalog/deltas";
 pub const WORK_DELTAS: &str = "work/deltas";
 /// All webhooks.
 pub const WEBHOOKS: &str = "webhooks";
+/// All tokens.
+pub const TOKENS: &str = "catalog/tokens";
+/// The newest entries of the audit log.
+pub const AUDIT: &str = "audit";
 /// Prefix of the start-up check's scratch keys.
 pub const CHECK: &str = "check";
 
@@ -166,6 +176,16 @@ pub fn delta(id: DeltaId) -> String {
 /// The bytes of a delta up to the end of its first `slices` slices that do not fill a chunk.
 pub fn delta_tail(id: DeltaId, slices: u32) -> String {
     format!("delta/{id}/{slices}")
+}
+
+/// A token.
+pub fn token(id: TokenId) -> String {
+    format!("token/{id}")
+}
+
+/// A full page of the audit log.
+pub fn audit_page(number: u64) -> String {
+    format!("audit/{number}")
 }
 
 /// A sealed page of a log.

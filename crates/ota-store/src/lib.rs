@@ -7,6 +7,7 @@
 //!
 //! [`kv`] is the port an engine's adapter fills in, [`memory`] the adapter for tests, [`keys`] the whole key schema.
 
+pub mod audit;
 pub mod batches;
 pub mod blobs;
 pub mod check;
@@ -21,6 +22,7 @@ pub mod log;
 pub mod memory;
 pub mod nonces;
 pub mod packages;
+mod pages;
 pub mod products;
 pub mod record;
 pub mod security;
@@ -28,6 +30,7 @@ pub mod settings;
 pub mod shard;
 pub mod shards;
 pub mod targets;
+pub mod tokens;
 pub mod topology;
 pub mod transact;
 pub mod webhooks;

@@ -2,10 +2,9 @@
 
 use ota_core::time::Timestamp;
 
-use crate::keys;
 use crate::kv::Kv;
-use crate::record::to_bytes;
 use crate::transact::{Change, StoreError, load, update};
+use crate::{keys, pages};
 
 /// Ids of one page.
 pub const PAGE_LEN: usize = 500;
@@ -46,16 +45,8 @@ pub async fn append(kv: &impl Kv, key: &str, id: [u8; 16], now: Timestamp) -> Re
             }
         });
         let Some(full) = full.await? else { return Ok(()) };
-        // A full tail no longer changes, so everybody who seals it writes the same page.
-        let page = LogHead { sealed: full.sealed, tail: full.tail.clone() };
-        kv.set(&keys::log_page(key, full.sealed), &to_bytes(&page, 1)).await?;
-        update(kv, key, now, |head: Option<LogHead>| match head {
-            Some(head) if head == full => {
-                Change::Put(LogHead { sealed: full.sealed + 1, tail: Vec::new() }, ())
-            }
-            _ => Change::Keep(()),
-        })
-        .await?;
+        let next = LogHead { sealed: full.sealed + 1, tail: Vec::new() };
+        pages::seal(kv, (key, &full), (&keys::log_page(key, full.sealed), &full), &next, now).await?;
     }
 }
 

@@ -31,7 +31,8 @@ pub async fn gateway_of(kv: &impl Kv, device: &DeviceRef) -> Result<Option<Devic
     Ok(find(kv, device).await?.gateway)
 }
 
-/// Puts devices behind a gateway: all of them, or none if any cannot be. One that is there already stays.
+/// Puts devices behind a gateway: all of them, or none if any cannot be. One that is there already stays. Those that are not
+/// `visible` to whoever asks are as good as not there.
 ///
 /// # Errors
 /// The store's; the inner ones are faults of the devices at `{pointer}/{index}`, or of the list at `pointer`. Somebody
@@ -42,10 +43,12 @@ pub async fn add(
     sub_devices: &[DeviceRef],
     pointer: &str,
     now: Timestamp,
+    visible: impl Fn(&DeviceRef) -> bool,
 ) -> Result<Result<(), Faults>, StoreError> {
     let mut faults = Faults::new();
     for (index, device) in sub_devices.iter().enumerate() {
-        let checked = match devices::find(kv, device, now).await? {
+        let found = devices::find(kv, device, now).await?.filter(|_| visible(device));
+        let checked = match found {
             None => Err(TopologyError::Unknown { device: device.clone() }),
             Some(_) => find(kv, device).await?.check_join(device, gateway),
         };

@@ -44,7 +44,7 @@ fn store(names: &[&str]) -> MemoryKv {
 
 fn add_all(kv: &MemoryKv, gateway: &str, names: &[&str]) -> Result<(), Vec<(String, &'static str)>> {
     let subs: Vec<DeviceRef> = names.iter().map(|name| device(name)).collect();
-    let told = block_on(add(kv, &device(gateway), &subs, "/sub_devices", NOW)).unwrap();
+    let told = block_on(add(kv, &device(gateway), &subs, "/sub_devices", NOW, |_| true)).unwrap();
     told.map_err(|faults| faults.0.into_iter().map(|fault| (fault.pointer, fault.code)).collect())
 }
 
@@ -107,7 +107,7 @@ fn r168_of_two_gateways_that_want_a_device_at_the_same_moment_one_gets_it() {
             counted.set(counted.get() + 1);
             if counted.get() == at {
                 // While the record is just being claimed by us the rival is told to come again.
-                let _told = block_on(add(&engine, &device("gate-2"), &[device("sub-1")], "", NOW));
+                let _told = block_on(add(&engine, &device("gate-2"), &[device("sub-1")], "", NOW, |_| true));
             }
             None
         });
@@ -135,7 +135,7 @@ fn r168_a_crash_at_any_operation_is_mended_by_asking_again() {
             (counted.get() >= at).then_some(Fault::Refused)
         });
         let (gate, sub) = (device("gate-1"), device("sub-2"));
-        let crashed = block_on(add(&kv, &gate, &[device("sub-1")], "", NOW)).is_err()
+        let crashed = block_on(add(&kv, &gate, &[device("sub-1")], "", NOW, |_| true)).is_err()
             || block_on(remove(&kv, &gate, &sub, NOW)).is_err();
         kv.clear_faults();
         // Whatever is half done, what is shown is what holds.
@@ -144,7 +144,7 @@ fn r168_a_crash_at_any_operation_is_mended_by_asking_again() {
         }
         // A claim whose owner died is given out again after a while.
         let mut later = NOW;
-        while let Err(error) = block_on(add(&kv, &gate, &[device("sub-1")], "", later)) {
+        while let Err(error) = block_on(add(&kv, &gate, &[device("sub-1")], "", later, |_| true)) {
             assert!(matches!(error, StoreError::Contention { .. }) && later.0 < 1_000_000, "{error}");
             later = Timestamp(later.0 + crate::claim::GRACE_MS);
         }

@@ -56,6 +56,9 @@ where
     }
     let (kv, now) = (platform.kv(), platform.now());
     let canceled = batches::change(kv, id, now, |stored| {
+        if !request.may_touch(&stored.batch.product_key) {
+            return (false, None);
+        }
         let dynamic = stored.batch.mode.is_dynamic();
         let wish = if said {
             wish
@@ -65,14 +68,14 @@ where
             Wish { tasks: CancelOptions::SCHEDULED, strategy: false }
         };
         if stored.drained {
-            return (false, Err(BatchError::Ended { status: stored.batch.status.as_str() }));
+            return (false, Some(Err(BatchError::Ended { status: stored.batch.status.as_str() })));
         }
         match apply(&mut stored.batch, wish, now) {
-            Ok(changed) => (changed, Ok(stored.clone())),
-            Err(refused) => (false, Err(refused)),
+            Ok(changed) => (changed, Some(Ok(stored.clone()))),
+            Err(refused) => (false, Some(Err(refused))),
         }
     });
-    match canceled.await?.ok_or_else(|| Problem::not_found("batch"))? {
+    match canceled.await?.flatten().ok_or_else(|| Problem::not_found("batch"))? {
         Ok(mut stored) => {
             batches::fetch_names(kv, &mut stored).await?;
             if stored.batch.strategy_canceled_at.is_some() {
@@ -141,11 +144,13 @@ where
         return Err(Problem::not_found("package"));
     };
     let (kv, now) = (platform.kv(), platform.now());
-    let stored = packages::get(kv, package).await?.ok_or_else(|| Problem::not_found("package"))?;
-    let product_key = stored.package.product_key;
+    let found = packages::get(kv, package).await?.map(|stored| stored.package.product_key);
+    let found = found.filter(|product_key| request.may_touch(product_key));
+    let product_key = found.ok_or_else(|| Problem::not_found("package"))?;
     let refs =
         names.into_iter().map(|device_name| DeviceRef { product_key: product_key.clone(), device_name });
     let refs: Vec<DeviceRef> = refs.collect();
+    request.about.names(refs.iter().map(|device| &device.device_name));
     check_known(kv, &refs, now).await?;
     let mut answer = CanceledJson { canceled: 0 };
     for device in refs {

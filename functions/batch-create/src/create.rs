@@ -85,7 +85,7 @@ where
     request.only_query(&[])?;
     let document = request.json().await?;
     let ((names, mut fields), mut reading) = document.read(read);
-    let identity = idempotency::identify(&request.headers, "batch", document.bytes(), platform.random())?;
+    let identity = idempotency::identify(request, "batch", document.bytes(), platform.random())?;
     let (kv, now) = (platform.kv(), platform.now());
     let id = BatchId(identity.id);
     if identity.may_exist
@@ -98,7 +98,8 @@ where
         Some(Ok(package)) => packages::get(kv, package).await?,
         _ => None,
     };
-    let Some(package) = package.map(|stored| stored.package) else {
+    let package = package.map(|stored| stored.package);
+    let Some(package) = package.filter(|package| request.may_touch(&package.product_key)) else {
         match names.package_id {
             None => reading.add("/package_id", &ValueError::Missing),
             Some(_) => reading.add("/package_id", &ValueError::Malformed { expected: "the id of a package" }),
@@ -116,6 +117,7 @@ where
     let stored =
         StoredBatch::new(Batch::new(id, BatchKind::Upgrade, &package, new, now), identity.fingerprint);
     targets::check(kv, &stored.batch, "/target", now).await?.map_err(Problem::from)?;
+    request.about.names([id]);
     make(platform, &stored, &product, now).await?;
     batches::expand(kv, id, EXPAND_SHARDS_MAX, now).await?;
     nudge::batch(platform, id);

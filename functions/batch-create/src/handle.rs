@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Method;
 use ota_core::ids::{BatchId, DeviceName};
 use ota_http::{Problem, Request, Response};
-use ota_platform::Platform;
+use ota_platform::{Platform, serve};
 
 use crate::{cancel, create, query, tags, tasks};
 
@@ -14,40 +14,38 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let answer = route(platform, request).await;
-    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    serve::operator(platform, request, route).await
 }
 
-async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+async fn route<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::authorized(request, platform.variable("api_token").await)?;
     let method = request.method.clone();
     let segments = request.segments.clone();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (&method, path.as_slice()) {
-        (&Method::POST, ["v1", "batches"]) => create::create(platform, &mut request).await,
-        (&Method::GET, ["v1", "batches"]) => query::list(platform, &request).await,
-        (&Method::GET, ["v1", "batches", id]) => query::get(platform, batch_id(id)?).await,
+        (&Method::POST, ["v1", "batches"]) => create::create(platform, request).await,
+        (&Method::GET, ["v1", "batches"]) => query::list(platform, request).await,
+        (&Method::GET, ["v1", "batches", id]) => query::get(platform, request, batch_id(id)?).await,
         (&Method::POST, ["v1", "batches", id, "cancel"]) => {
-            cancel::batch(platform, &mut request, batch_id(id)?).await
+            cancel::batch(platform, request, batch_id(id)?).await
         }
         (&Method::GET, ["v1", "batches", id, "devices", name, "why"]) => {
             let device = DeviceName::new(name).map_err(|_| Problem::not_found("device"))?;
-            query::why(platform, batch_id(id)?, &device).await
+            query::why(platform, request, batch_id(id)?, &device).await
         }
-        (&Method::PATCH, ["v1", "batches", id]) => tags::change(platform, &mut request, batch_id(id)?).await,
-        (&Method::POST, ["v1", "tasks", "confirm"]) => tasks::confirm(platform, &mut request).await,
-        (&Method::POST, ["v1", "tasks", "reupgrade"]) => tasks::reupgrade(platform, &mut request).await,
-        (&Method::POST, ["v1", "tasks", "cancel"]) => cancel::by_device(platform, &mut request).await,
+        (&Method::PATCH, ["v1", "batches", id]) => tags::change(platform, request, batch_id(id)?).await,
+        (&Method::POST, ["v1", "tasks", "confirm"]) => tasks::confirm(platform, request).await,
+        (&Method::POST, ["v1", "tasks", "reupgrade"]) => tasks::reupgrade(platform, request).await,
+        (&Method::POST, ["v1", "tasks", "cancel"]) => cancel::by_device(platform, request).await,
         (&Method::GET, ["v1", "batches", id, "tasks"]) => {
-            query::tasks(platform, &request, batch_id(id)?).await
+            query::tasks(platform, request, batch_id(id)?).await
         }
         (&Method::GET, ["v1", "batches", id, "tasks", name]) => {
             let device = DeviceName::new(name).map_err(|_| Problem::not_found("task"))?;
-            query::task(platform, batch_id(id)?, &device).await
+            query::task(platform, request, batch_id(id)?, &device).await
         }
         _ => Err(Problem::no_route()),
     }

@@ -17,8 +17,15 @@ use serde::Serialize;
 /// Shards that one page of a task list looks at, at most: a filter may leave nothing of any of them.
 const PAGE_SHARDS_MAX: usize = 64;
 
-async fn find<P: Platform>(platform: &P, id: BatchId) -> Result<StoredBatch, Problem> {
-    batches::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("batch"))
+/// Returns a batch, which must be there and of a product that the caller may touch.
+pub(crate) async fn find<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    id: BatchId,
+) -> Result<StoredBatch, Problem> {
+    let found = batches::get(platform.kv(), id).await?;
+    let found = found.filter(|stored| request.may_touch(&stored.batch.product_key));
+    found.ok_or_else(|| Problem::not_found("batch"))
 }
 
 /// Answers with a batch and its counts.
@@ -32,8 +39,12 @@ pub(crate) async fn answer<P: Platform>(
 }
 
 /// `GET /v1/batches/{batch_id}`
-pub(crate) async fn get<P: Platform>(platform: &P, id: BatchId) -> Result<Response, Problem> {
-    answer(platform, StatusCode::OK, &find(platform, id).await?).await
+pub(crate) async fn get<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    id: BatchId,
+) -> Result<Response, Problem> {
+    answer(platform, StatusCode::OK, &find(platform, request, id).await?).await
 }
 
 /// `GET /v1/batches`: newest first, with the counts of the last walk.
@@ -59,7 +70,9 @@ pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> 
     let mut items = Vec::with_capacity(ids.len());
     for id in ids {
         // A batch that is just being made is listed and has no record yet.
-        if let Some(stored) = batches::get(platform.kv(), BatchId(id)).await? {
+        if let Some(stored) = batches::get(platform.kv(), BatchId(id)).await?
+            && request.may_touch(&stored.batch.product_key)
+        {
             items.push(BatchJson::new(&stored, stored.counts, stored.counted_at));
         }
     }
@@ -75,7 +88,7 @@ pub(crate) async fn tasks<P: Platform, B>(
 ) -> Result<Response, Problem> {
     request.only_query(&["limit", "cursor", "status", "device_names"])?;
     if let Some(names) = request.query("device_names") {
-        return named_tasks(platform, names, id).await;
+        return named_tasks(platform, request, names, id).await;
     }
     let limit = page::limit_up_to(request, limits::TASK_PAGE_SIZE_MAX)?;
     let cursor = page::cursor(request, |text| {
@@ -91,7 +104,7 @@ pub(crate) async fn tasks<P: Platform, B>(
         })
     });
     let status = status.transpose()?;
-    let stored = find(platform, id).await?;
+    let stored = find(platform, request, id).await?;
     let kv = platform.kv();
     let shape =
         shards::shape(kv, &stored.batch.product_key).await?.ok_or_else(|| Problem::not_found("product"))?;
@@ -120,7 +133,12 @@ pub(crate) async fn tasks<P: Platform, B>(
 
 /// `GET /v1/batches/{batch_id}/tasks?device_names=a,b`: up to 50 names in place of pages (R173). A device without a task
 /// of the batch is left out.
-async fn named_tasks<P: Platform>(platform: &P, names: &str, id: BatchId) -> Result<Response, Problem> {
+async fn named_tasks<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    names: &str,
+    id: BatchId,
+) -> Result<Response, Problem> {
     let (mut faults, max) = (Faults::new(), limits::TASK_NAMES_MAX);
     let listed: Vec<&str> = names.split(',').collect();
     if listed.len() > max {
@@ -130,7 +148,7 @@ async fn named_tasks<P: Platform>(platform: &P, names: &str, id: BatchId) -> Res
     let names = listed.into_iter().map(|name| faults.take("query:device_names", DeviceName::new(name)));
     let names: Vec<DeviceName> = names.collect::<Vec<_>>().into_iter().flatten().collect();
     faults.into_result()?;
-    let stored = find(platform, id).await?;
+    let stored = find(platform, request, id).await?;
     let mut items = Vec::with_capacity(names.len());
     for name in names {
         let found = batches::task_of(platform.kv(), &stored.batch, &name, platform.now()).await?;
@@ -140,12 +158,13 @@ async fn named_tasks<P: Platform>(platform: &P, names: &str, id: BatchId) -> Res
 }
 
 /// `GET /v1/batches/{batch_id}/tasks/{device_name}`
-pub(crate) async fn task<P: Platform>(
+pub(crate) async fn task<P: Platform, B>(
     platform: &P,
+    request: &Request<B>,
     id: BatchId,
     device: &DeviceName,
 ) -> Result<Response, Problem> {
-    let stored = find(platform, id).await?;
+    let stored = find(platform, request, id).await?;
     let found = batches::task_of(platform.kv(), &stored.batch, device, platform.now()).await?;
     let (listed, _) = found.ok_or_else(|| Problem::not_found("task"))?;
     Ok(respond::json(StatusCode::OK, &TaskJson::listed(&stored.batch, &listed)))
@@ -164,13 +183,14 @@ struct WhyJson {
 
 /// `GET /v1/batches/{batch_id}/devices/{device_name}/why`: why this device was upgraded by the batch, or was not, and what
 /// would change it.
-pub(crate) async fn why<P: Platform>(
+pub(crate) async fn why<P: Platform, B>(
     platform: &P,
+    request: &Request<B>,
     id: BatchId,
     name: &DeviceName,
 ) -> Result<Response, Problem> {
     let (kv, now) = (platform.kv(), platform.now());
-    let stored = find(platform, id).await?;
+    let stored = find(platform, request, id).await?;
     let batch = &stored.batch;
     let device = devices::find(kv, &batches::device_ref(batch, name), now).await?;
     let (device, _) = device.ok_or_else(|| Problem::not_found("device"))?;

@@ -31,7 +31,7 @@ where
     let tags = json::join(reading, check_batch_tags(&tags))?;
     let (kv, now) = (platform.kv(), platform.now());
     let unknown = || Problem::not_found("batch");
-    let stored = batches::get(kv, id).await?.ok_or_else(unknown)?;
+    let stored = query::find(platform, request, id).await?;
     let product = products::get(kv, &stored.batch.product_key).await?;
     if !product.is_some_and(|product| product.settings.editable_tags) {
         return Err(Problem::of(&BatchError::TagsFixed));

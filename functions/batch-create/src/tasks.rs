@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use ota_core::error::{Faults, ValueError};
+use ota_core::event::task_id;
 use ota_core::ids::{BatchId, DeviceName};
 use ota_core::limits;
 use ota_core::task::{TaskError, TaskEvent, TaskStatus};
@@ -57,12 +58,13 @@ where
             Some((batch, device)) => batches::get(platform.kv(), batch).await?.zip(Some(device)),
             None => None,
         };
-        match found {
+        match found.filter(|(stored, _)| request.may_touch(&stored.batch.product_key)) {
             Some((batch, device)) => named.push(Named { pointer, batch, device }),
             None => rules.add(&pointer, &TaskError::Unknown),
         }
     }
     json::join(reading, Ok(()))?;
+    request.about.names(named.iter().map(|task| task_id(task.batch.batch.id, &task.device)));
     Ok((named, rules))
 }
 

@@ -22,13 +22,14 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let id = uuid_text(platform.random()).to_ascii_uppercase();
+    let random = platform.random();
+    let id = uuid_text(random).to_ascii_uppercase();
     let (parts, mut body) = request.into_parts();
     let parameters = match read(&parts, &mut body).await {
         Ok(parameters) => parameters,
         Err(refusal) => return envelope::render(Format::Json, "", &id, Err(refusal)),
     };
-    let outcome = answer(platform, &parts.method, &parameters).await;
+    let outcome = answer(platform, random, &parts.method, &parameters).await;
     if let Err(Refusal::Busy { log } | Refusal::Failed { log }) = &outcome {
         platform.log(&format!("cloud API request {id}: {log}"));
     }
@@ -65,6 +66,7 @@ where
 
 async fn answer<P: Platform>(
     platform: &P,
+    request: [u8; 16],
     method: &Method,
     parameters: &Parameters,
 ) -> Result<Answer, Refusal> {
@@ -79,7 +81,7 @@ async fn answer<P: Platform>(
         Taken::Full => return Err(GatewayError::Throttled.into()),
     }
     let action = parameters.get("Action").unwrap_or_default();
-    perform(&Call { platform, rest: Rest::new(platform).await?, method, action, parameters }).await
+    perform(&Call { platform, rest: Rest::new(platform, &id, request), method, action, parameters }).await
 }
 
 async fn perform<P: Platform>(call: &Call<'_, P>) -> Result<Answer, Refusal> {

@@ -1,11 +1,12 @@
 //! Requests to the service's own functions, in the same process.
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Full};
+use ota_core::access::Caller;
 use ota_core::cloud::encode;
-use ota_http::Problem;
 use ota_platform::Platform;
+use ota_platform::serve::Passed;
 use serde_json::Value;
 
 /// Pages that are fetched of one list. More than any list that is fetched whole has: 500 packages, 11 versions.
@@ -14,7 +15,7 @@ const PAGES_MAX: usize = 100;
 /// The service's own functions, for a caller who was let in.
 pub(crate) struct Rest<'a, P> {
     platform: &'a P,
-    token: String,
+    passed: Passed,
 }
 
 /// A request that was refused.
@@ -30,9 +31,9 @@ pub(crate) struct Refused {
 }
 
 impl<'a, P: Platform> Rest<'a, P> {
-    /// Takes the operator's token from the application's variables.
-    pub(crate) async fn new(platform: &'a P) -> Result<Self, Problem> {
-        Ok(Self { platform, token: ota_http::variable(platform.variable("api_token").await)? })
+    /// Makes requests for the holder of an access key, whose own request has this id.
+    pub(crate) fn new(platform: &'a P, access_key_id: &str, request: [u8; 16]) -> Self {
+        Self { platform, passed: Passed { caller: Caller::cloud_api(access_key_id), request } }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Refused> {
@@ -72,7 +73,7 @@ impl<'a, P: Platform> Rest<'a, P> {
         let request = http::Request::builder()
             .method(method)
             .uri(path)
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .extension(self.passed.clone())
             .body(Full::new(bytes))
             .map_err(|_| Refused::failed())?;
         let platform = self.platform;

@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use ota_core::device::auth::{LoginRequest, identify};
 use ota_core::error::Coded;
 use ota_http::{Problem, Request, Response, json, respond};
-use ota_platform::Platform;
+use ota_platform::{Platform, serve};
 use ota_store::devices;
 use serde::Serialize;
 
@@ -21,18 +21,16 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let answer = login(platform, request).await;
-    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    serve::internal(platform, request, login).await
 }
 
 /// Checks a login: the password must be the HMAC that only the device's secret makes (R166). A device that is not there
 /// and a wrong password are told in the same words.
-async fn login<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+async fn login<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::authorized(request, platform.variable("internal_token").await)?;
     if (&request.method, request.path().as_slice()) != (&Method::POST, &["internal", "device-auth", "login"])
     {
         return Err(Problem::no_route());

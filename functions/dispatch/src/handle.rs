@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
 use ota_http::{Problem, Request, Response, json, respond};
-use ota_platform::Platform;
+use ota_platform::{Platform, serve};
 use ota_store::{batches, shards, work};
 use serde::Serialize;
 
@@ -42,16 +42,14 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let answer = route(platform, request).await;
-    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    serve::internal(platform, request, route).await
 }
 
-async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+async fn route<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::authorized(request, platform.variable("internal_token").await)?;
     let path = request.segments.clone();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let report = match (&request.method, path.as_slice()) {

@@ -6,7 +6,7 @@ use ota_core::error::{Faults, ValueError};
 use ota_core::event::{Event, EventKind};
 use ota_core::ids::ProductKey;
 use ota_http::{Problem, Request, Response, page, respond};
-use ota_platform::Platform;
+use ota_platform::{Platform, serve};
 use ota_store::events;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -53,18 +53,16 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let answer = route(platform, request).await;
-    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    serve::operator(platform, request, route).await
 }
 
-async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+async fn route<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let request = Request::authorized(request, platform.variable("api_token").await)?;
     match (&request.method, request.path().as_slice()) {
-        (&Method::GET, ["v1", "events"]) => list(platform, &request).await,
+        (&Method::GET, ["v1", "events"]) => list(platform, request).await,
         _ => Err(Problem::no_route()),
     }
 }
@@ -94,7 +92,8 @@ async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> Result<Resp
         looked += found.len();
         from = next;
         for (_, event) in found {
-            let wanted = kind.is_none_or(|kind| kind == event.kind)
+            let wanted = request.caller.may_touch(&event.product_key)
+                && kind.is_none_or(|kind| kind == event.kind)
                 && product.as_ref().is_none_or(|product| *product == event.product_key);
             if wanted {
                 items.push(EventJson::new(event)?);

@@ -129,6 +129,7 @@ where
     });
     let random = || DeviceSecret::from_random(platform.random());
     let new = json::join(reading, check(&listed.unwrap_or_default(), random))?;
+    request.about.names(new.iter().map(|device| &device.name));
     let registered = devices::register(platform.kv(), product, &new, platform.now()).await?;
     let registered = registered.ok_or_else(|| Problem::not_found("product"))?;
     let mut faults = Faults::new();

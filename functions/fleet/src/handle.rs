@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Method;
 use ota_core::ids::{DeviceName, DeviceRef, ModuleName, ProductKey};
 use ota_http::{Problem, Request, Response};
-use ota_platform::Platform;
+use ota_platform::{Platform, serve};
 
 use crate::{devices, products, security, settings, statistics, sub_devices};
 
@@ -14,75 +14,74 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let answer = route(platform, request).await;
-    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    serve::operator(platform, request, route).await
 }
 
-async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+async fn route<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::authorized(request, platform.variable("api_token").await)?;
     let method = request.method.clone();
     let segments = request.segments.clone();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (&method, path.as_slice()) {
-        (&Method::POST, ["v1", "products"]) => products::create(platform, &mut request).await,
-        (&Method::GET, ["v1", "products"]) => products::list(platform, &request).await,
+        (&Method::POST, ["v1", "products"]) => products::create(platform, request).await,
+        (&Method::GET, ["v1", "products"]) => products::list(platform, request).await,
         (&Method::GET, ["v1", "products", key]) => products::get(platform, &product_key(key)?).await,
         (&Method::PATCH, ["v1", "products", key]) => {
-            settings::change_product(platform, &mut request, &product_key(key)?).await
+            settings::change_product(platform, request, &product_key(key)?).await
         }
         (&Method::POST, ["v1", "products", key, "modules"]) => {
-            products::add_module(platform, &mut request, &product_key(key)?).await
+            products::add_module(platform, request, &product_key(key)?).await
         }
         (&Method::PATCH, ["v1", "products", key, "modules", name]) => {
-            products::change_module(platform, &mut request, &product_key(key)?, &module_name(name)?).await
+            products::change_module(platform, request, &product_key(key)?, &module_name(name)?).await
         }
         (&Method::DELETE, ["v1", "products", key, "modules", name]) => {
             products::remove_module(platform, &product_key(key)?, &module_name(name)?).await
         }
         (&Method::GET, ["v1", "products", key, "security"]) => {
-            security::get(platform, &request, &product_key(key)?).await
+            security::get(platform, request, &product_key(key)?).await
         }
         (&Method::PUT, ["v1", "products", key, "security"]) => {
-            security::put(platform, &mut request, &product_key(key)?).await
+            security::put(platform, request, &product_key(key)?).await
         }
         (&Method::POST, ["v1", "products", key, "devices"]) => {
-            devices::register(platform, &mut request, &product_key(key)?).await
+            devices::register(platform, request, &product_key(key)?).await
         }
         (&Method::GET, ["v1", "products", key, "devices"]) => {
-            devices::list(platform, &request, &product_key(key)?).await
+            devices::list(platform, request, &product_key(key)?).await
         }
         (&Method::GET, ["v1", "products", key, "devices", name]) => {
             devices::get(platform, &device_ref(key, name)?).await
         }
         (&Method::GET, ["v1", "products", key, "devices", name, "versions"]) => {
-            devices::versions(platform, &request, &device_ref(key, name)?).await
+            devices::versions(platform, request, &device_ref(key, name)?).await
         }
         (&Method::PATCH, ["v1", "products", key, "devices", name]) => {
-            devices::change(platform, &mut request, &device_ref(key, name)?).await
+            devices::change(platform, request, &device_ref(key, name)?).await
         }
         (&Method::GET, ["v1", "products", key, "devices", name, "tasks"]) => {
-            devices::unfinished(platform, &request, &device_ref(key, name)?).await
+            devices::unfinished(platform, request, &device_ref(key, name)?).await
         }
         (&Method::GET, ["v1", "products", key, "versions"]) => {
-            statistics::versions(platform, &request, &product_key(key)?).await
+            statistics::versions(platform, request, &product_key(key)?).await
         }
         (&Method::DELETE, ["v1", "products", key, "devices", name]) => {
             devices::remove(platform, &device_ref(key, name)?).await
         }
-        (&Method::GET, ["v1", "settings"]) => settings::get(platform, &request).await,
-        (&Method::PATCH, ["v1", "settings"]) => settings::change(platform, &mut request).await,
+        (&Method::GET, ["v1", "settings"]) => settings::get(platform, request).await,
+        (&Method::PATCH, ["v1", "settings"]) => settings::change(platform, request).await,
         (&Method::POST, ["v1", "products", key, "devices", name, "sub-devices"]) => {
-            sub_devices::add(platform, &mut request, &device_ref(key, name)?).await
+            sub_devices::add(platform, request, &device_ref(key, name)?).await
         }
         (&Method::GET, ["v1", "products", key, "devices", name, "sub-devices"]) => {
-            sub_devices::list(platform, &request, &device_ref(key, name)?).await
+            sub_devices::list(platform, request, &device_ref(key, name)?).await
         }
         (&Method::DELETE, ["v1", "products", key, "devices", name, "sub-devices", sub_key, sub_name]) => {
-            sub_devices::remove(platform, &device_ref(key, name)?, &device_ref(sub_key, sub_name)?).await
+            let (gateway, sub_device) = (device_ref(key, name)?, device_ref(sub_key, sub_name)?);
+            sub_devices::remove(platform, request, &gateway, &sub_device).await
         }
         _ => Err(Problem::no_route()),
     }

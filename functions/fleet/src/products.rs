@@ -67,7 +67,7 @@ where
     let mut rules = Faults::new();
     rules.take("/name", name.ok_or(ValueError::Missing).and_then(check_product_name));
     json::join(reading, rules.into_result())?;
-    let identity = idempotency::identify(&request.headers, "product", document.bytes(), platform.random())?;
+    let identity = idempotency::identify(request, "product", document.bytes(), platform.random())?;
     check_store(platform).await?;
     let now = platform.now();
     let product = Product {
@@ -78,6 +78,8 @@ where
         settings: ProductSettings::default(),
     };
     let wanted = product.name.clone();
+    request.about.names([&product.key]);
+    request.about.product(&product.key);
     match products::create(platform.kv(), product, now).await? {
         // A product says nothing but its name, so that is what the same key must say again.
         Ok(product) if product.name == wanted => {
@@ -111,15 +113,17 @@ pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> 
     let limit = page::limit(request)?;
     let from: usize = page::cursor(request, |text| text.parse().ok())?.unwrap_or(0);
     let catalog = products::catalog(platform.kv()).await?;
+    let mine: Vec<&ProductKey> =
+        catalog.0.iter().map(|(key, _)| key).filter(|key| request.caller.may_touch(key)).collect();
     let mut items = Vec::new();
-    for (key, _) in catalog.0.iter().skip(from).take(limit) {
+    for key in mine.iter().skip(from).take(limit) {
         // A product that is just being made is listed by its key and has no record yet.
         if let Some(product) = products::get(platform.kv(), key).await? {
             items.push(ProductJson::from(&product));
         }
     }
     let next = from.saturating_add(limit);
-    let next_cursor = (next < catalog.0.len()).then(|| next.to_string());
+    let next_cursor = (next < mine.len()).then(|| next.to_string());
     Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }))
 }
 
@@ -152,6 +156,7 @@ where
     let settings = find(platform, key).await?.settings;
     let (name, description) = (name.unwrap_or_default(), description.unwrap_or_default());
     let module = json::join(reading, check_module(name, alias, description, &settings, now))?;
+    request.about.names([&module.name]);
     let made =
         products::change(platform.kv(), key, now, |product| product.add_module(module.clone())).await?;
     match made.ok_or_else(|| Problem::not_found("product"))? {

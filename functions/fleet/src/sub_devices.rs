@@ -14,6 +14,9 @@ use ota_platform::{Broker, Message, Platform};
 use ota_store::{devices, topology};
 use serde::Serialize;
 
+/// Where a request lists sub-devices.
+const POINTER: &str = "/sub_devices";
+
 #[derive(Serialize)]
 struct SubDeviceJson {
     product_key: String,
@@ -39,23 +42,34 @@ where
     });
     let sub_devices = json::join(reading, check(&listed.unwrap_or_default()))?;
     known(platform, gateway).await?;
-    topology::add(platform.kv(), gateway, &sub_devices, "/sub_devices", platform.now()).await??;
+    let visible = |device: &DeviceRef| request.caller.may_touch(&device.product_key);
+    let added = topology::add(platform.kv(), gateway, &sub_devices, POINTER, platform.now(), visible);
+    added.await?.map_err(|faults| discreet(faults, request))?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+/// A caller who is bound to products is not told of a gateway, which may be another product's.
+fn discreet<B>(mut faults: Faults, request: &Request<B>) -> Faults {
+    let names_gateway = |code| matches!(code, "device.has-gateway" | "device.is-sub-device");
+    for fault in faults.0.iter_mut().filter(|fault| request.caller.is_bound() && names_gateway(fault.code)) {
+        fault.detail = "a device stands behind a gateway already".to_owned();
+    }
+    faults
 }
 
 fn check(listed: &[(Option<&str>, Option<&str>)]) -> Result<Vec<DeviceRef>, Faults> {
     let mut faults = Faults::new();
     let (count, max) = (listed.len(), limits::SUB_DEVICES_PER_REQUEST_MAX);
     if count == 0 {
-        faults.add("/sub_devices", &ValueError::Missing);
+        faults.add(POINTER, &ValueError::Missing);
     }
     if count > max {
-        faults.add("/sub_devices", &ValueError::TooMany { count, max });
+        faults.add(POINTER, &ValueError::TooMany { count, max });
         return Err(faults);
     }
     let mut sub_devices: Vec<DeviceRef> = Vec::with_capacity(count);
     for (index, (product_key, name)) in listed.iter().enumerate() {
-        let at = |field: &str| format!("/sub_devices/{index}{field}");
+        let at = |field: &str| format!("{POINTER}/{index}{field}");
         let key = product_key.ok_or(ValueError::Missing).and_then(ProductKey::new);
         let name = name.ok_or(ValueError::Missing).and_then(DeviceName::new);
         let pair = (faults.take(&at("/product_key"), key), faults.take(&at("/name"), name));
@@ -80,7 +94,8 @@ pub(crate) async fn list<P: Platform, B>(
     let from: usize = page::cursor(request, |text| text.parse().ok())?.unwrap_or(0);
     known(platform, gateway).await?;
     let (found, has_more) = topology::sub_devices(platform.kv(), gateway, from, limit).await?;
-    let items = found.iter().map(|device| SubDeviceJson {
+    let mine = found.iter().filter(|device| request.caller.may_touch(&device.product_key));
+    let items = mine.map(|device| SubDeviceJson {
         product_key: device.product_key.to_string(),
         name: device.device_name.to_string(),
     });
@@ -91,12 +106,16 @@ pub(crate) async fn list<P: Platform, B>(
 /// `DELETE /v1/products/{product_key}/devices/{name}/sub-devices/{sub_product_key}/{sub_name}`
 ///
 /// That the device is not there, or no longer, is as good: a request whose answer was lost can be made again.
-pub(crate) async fn remove<P: Platform>(
+pub(crate) async fn remove<P: Platform, B>(
     platform: &P,
+    request: &Request<B>,
     gateway: &DeviceRef,
     sub_device: &DeviceRef,
 ) -> Result<Response, Problem> {
     known(platform, gateway).await?;
+    if !request.caller.may_touch(&sub_device.product_key) {
+        return Ok(respond::empty(StatusCode::NO_CONTENT));
+    }
     topology::remove(platform.kv(), gateway, sub_device, platform.now()).await?;
     detach(platform, &[(gateway, std::slice::from_ref(sub_device))]).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))

@@ -9,7 +9,7 @@ use ota_core::digest::DigestAlgorithm;
 use ota_core::download::{self, UrlError};
 use ota_core::ids::PackageId;
 use ota_http::{Problem, Request, Response, respond};
-use ota_platform::Platform;
+use ota_platform::{Platform, serve};
 use ota_store::packages;
 
 use crate::parts::{self, CONTENT_TYPE, Piece, content_range};
@@ -22,16 +22,14 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let answer = download(platform, request).await;
-    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    serve::signed(platform, request, download).await
 }
 
-async fn download<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+async fn download<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let request = Request::new(request)?;
     let path = request.path();
     let (id, file) = match (&request.method, path.as_slice()) {
         (&Method::GET | &Method::HEAD, [_, id]) => (*id, None),

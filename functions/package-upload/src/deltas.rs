@@ -85,7 +85,7 @@ where
             fields.text("name", faults),
         )
     });
-    let identity = idempotency::identify(&request.headers, "delta", document.bytes(), platform.random())?;
+    let identity = idempotency::identify(request, "delta", document.bytes(), platform.random())?;
     let (kv, now) = (platform.kv(), platform.now());
     let id = DeltaId(identity.id);
     if identity.may_exist
@@ -94,8 +94,8 @@ where
         identity.same_as(existing.fingerprint)?;
         return Ok(respond::json(StatusCode::CREATED, &DeltaJson::from(&existing.delta)));
     }
-    let target = find_package(platform, target).await?;
-    let source = find_package(platform, source).await?;
+    let target = find_package(platform, request, target).await?;
+    let source = find_package(platform, request, source).await?;
     let product = match &target {
         Ok(target) => products::get(kv, &target.product_key).await?,
         Err(_) => None,
@@ -118,20 +118,36 @@ where
         .await?
         .add(entry(&delta, &target, &source), limits.packages_max())
         .map_err(|refused| Problem::of(&refused))?;
+    request.about.names([id]);
     let stored = StoredDelta { delta, fingerprint: identity.fingerprint };
     let made = deltas::create(kv, &stored, now).await?.ok_or_else(|| Problem::of(&DeltaError::TooMany))?;
     Ok(respond::json(StatusCode::CREATED, &DeltaJson::from(&made.delta)))
 }
 
-async fn find_package<P: Platform>(
+/// Tells whether the caller may touch the product that a delta belongs to, which is that of its packages. Their records
+/// outlive them.
+async fn is_visible<P: Platform, B>(
     platform: &P,
+    request: &Request<B>,
+    delta: &Delta,
+) -> Result<bool, Problem> {
+    if !request.caller.is_bound() {
+        return Ok(true);
+    }
+    let target = packages::get_record(platform.kv(), delta.target_package).await?;
+    Ok(target.is_some_and(|stored| request.may_touch(&stored.package.product_key)))
+}
+
+async fn find_package<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
     id: Option<&str>,
 ) -> Result<Result<Package, ValueError>, Problem> {
     let unknown = ValueError::Malformed { expected: "the id of a package" };
     let Some(id) = id else { return Ok(Err(ValueError::Missing)) };
     let Ok(id) = id.parse::<PackageId>() else { return Ok(Err(unknown)) };
-    let found = packages::get(platform.kv(), id).await?;
-    Ok(found.map(|stored| stored.package).ok_or(unknown))
+    let found = packages::get(platform.kv(), id).await?.map(|stored| stored.package);
+    Ok(found.filter(|package| request.may_touch(&package.product_key)).ok_or(unknown))
 }
 
 /// What must be free among packages for the delta to become one.
@@ -163,7 +179,9 @@ pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> 
     let mut items = Vec::with_capacity(ids.len());
     for id in ids {
         // A delta that is just being asked for is listed and has no record yet.
-        if let Some(stored) = deltas::get(platform.kv(), DeltaId(id)).await? {
+        if let Some(stored) = deltas::get(platform.kv(), DeltaId(id)).await?
+            && is_visible(platform, request, &stored.delta).await?
+        {
             items.push(DeltaJson::from(&stored.delta));
         }
     }
@@ -172,7 +190,15 @@ pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> 
 }
 
 /// `GET /v1/deltas/{delta_id}`
-pub(crate) async fn get<P: Platform>(platform: &P, id: DeltaId) -> Result<Response, Problem> {
-    let stored = deltas::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("delta"))?;
-    Ok(respond::json(StatusCode::OK, &DeltaJson::from(&stored.delta)))
+pub(crate) async fn get<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    id: DeltaId,
+) -> Result<Response, Problem> {
+    match deltas::get(platform.kv(), id).await? {
+        Some(stored) if is_visible(platform, request, &stored.delta).await? => {
+            Ok(respond::json(StatusCode::OK, &DeltaJson::from(&stored.delta)))
+        }
+        _ => Err(Problem::not_found("delta")),
+    }
 }

@@ -156,7 +156,7 @@ where
         };
         (fields, files::read(f, faults))
     });
-    let identity = idempotency::identify(&request.headers, "package", document.bytes(), platform.random())?;
+    let identity = idempotency::identify(request, "package", document.bytes(), platform.random())?;
     let (kv, now) = (platform.kv(), platform.now());
     if identity.may_exist
         && let Some(existing) = packages::get(kv, PackageId(identity.id)).await?
@@ -164,6 +164,8 @@ where
         identity.same_as(existing.fingerprint)?;
         if !packages::is_listed(kv, existing.package.id).await? {
             // The first request died between record and catalogue.
+            request.about.names([existing.package.id]);
+            request.about.product(&existing.package.product_key);
             for (at, blob) in existing.blobs().enumerate() {
                 files::find_blob(platform, &place(&existing, at), Some(&blob.to_string()), limits).await??;
             }
@@ -175,7 +177,7 @@ where
     let (blobs, mut rules) = files::find(platform, &told, limits).await?;
     let new = match NewPackage::check(&fields) {
         Ok(new) => {
-            check_product(platform, &new, &mut rules).await?;
+            check_product(platform, request, &new, &mut rules).await?;
             rules.0.extend(files::check(&new, &told, &blobs).0);
             Some(new)
         }
@@ -201,6 +203,7 @@ where
         fingerprint: identity.fingerprint,
         deleted: false,
     };
+    request.about.names([stored.package.id]);
     make(platform, &stored, limits).await?;
     let uploads: Vec<UploadId> = stored.blobs().collect();
     if let Err(error) = work::remove_uploads(kv, &uploads, now).await {
@@ -277,12 +280,14 @@ pub(crate) fn too_many_uploads() -> Problem {
     Problem::new("upload.too-many", format!("{} uploads wait for their packages", work::OPEN_UPLOADS_MAX))
 }
 
-async fn check_product<P: Platform>(
+async fn check_product<P: Platform, B>(
     platform: &P,
+    request: &Request<B>,
     new: &NewPackage,
     faults: &mut Faults,
 ) -> Result<(), Problem> {
-    match products::get(platform.kv(), &new.product_key).await? {
+    let found = products::get(platform.kv(), &new.product_key).await?;
+    match found.filter(|product| request.may_touch(&product.key)) {
         None => faults.add("/product_key", &ValueError::Malformed { expected: "the key of a product" }),
         Some(product) => {
             if !product.has_module(&new.module) {
@@ -308,7 +313,8 @@ pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> 
         Some(id) => catalog.0.iter().position(|e| e.id == id).unwrap_or(0),
     };
     let wanted = |e: &&packages::PackageEntry| {
-        request.query("product_key").is_none_or(|key| e.product_key == key)
+        request.caller.scope.holds(&e.product_key)
+            && request.query("product_key").is_none_or(|key| e.product_key == key)
             && request.query("target_version").is_none_or(|version| e.target_version == version)
     };
     let mut ids = catalog.0[..from].iter().rev().filter(wanted).map(|e| e.id).peekable();
@@ -324,18 +330,32 @@ pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> 
     Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }))
 }
 
-async fn find<P: Platform>(platform: &P, id: PackageId) -> Result<StoredPackage, Problem> {
-    packages::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("package"))
+async fn find<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    id: PackageId,
+) -> Result<StoredPackage, Problem> {
+    let found = packages::get(platform.kv(), id).await?;
+    let found = found.filter(|stored| request.may_touch(&stored.package.product_key));
+    found.ok_or_else(|| Problem::not_found("package"))
 }
 
 /// `GET /v1/packages/{package_id}`
-pub(crate) async fn get<P: Platform>(platform: &P, id: PackageId) -> Result<Response, Problem> {
-    Ok(respond::json(StatusCode::OK, &PackageJson::from(&find(platform, id).await?.package)))
+pub(crate) async fn get<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    id: PackageId,
+) -> Result<Response, Problem> {
+    Ok(respond::json(StatusCode::OK, &PackageJson::from(&find(platform, request, id).await?.package)))
 }
 
 /// `GET /v1/packages/{package_id}/download_url`
-pub(crate) async fn download_url<P: Platform>(platform: &P, id: PackageId) -> Result<Response, Problem> {
-    let package = find(platform, id).await?.package;
+pub(crate) async fn download_url<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    id: PackageId,
+) -> Result<Response, Problem> {
+    let package = find(platform, request, id).await?.package;
     let key = ota_http::variable(platform.variable("url_signing_key").await)?;
     let base = ota_http::variable(platform.variable("public_base_url").await)?;
     let (key, now) = (key.as_bytes(), platform.now());
@@ -352,9 +372,15 @@ pub(crate) async fn download_url<P: Platform>(platform: &P, id: PackageId) -> Re
 }
 
 /// `DELETE /v1/packages/{package_id}`: refused while a batch of it has not ended.
-pub(crate) async fn remove<P: Platform>(platform: &P, id: PackageId) -> Result<Response, Problem> {
+pub(crate) async fn remove<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    id: PackageId,
+) -> Result<Response, Problem> {
     let (kv, now) = (platform.kv(), platform.now());
-    let stored = packages::get_to_delete(kv, id).await?.ok_or_else(|| Problem::not_found("package"))?;
+    let found = packages::get_to_delete(kv, id).await?;
+    let found = found.filter(|stored| request.may_touch(&stored.package.product_key));
+    let stored = found.ok_or_else(|| Problem::not_found("package"))?;
     let open = work::open_batches(kv).await?;
     let mut cursor = None;
     loop {

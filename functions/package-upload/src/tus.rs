@@ -40,21 +40,23 @@ const METADATA_BYTES_MAX: usize = 2_048;
 const NOBODY: PackageId = PackageId([0; 16]);
 
 /// Tells whether a request speaks this protocol. One that makes an upload and does not is an upload in one request.
-pub(crate) fn is_spoken<B>(request: &Request<B>) -> bool {
-    request.headers.contains_key(RESUMABLE)
+pub(crate) fn is_spoken(headers: &HeaderMap) -> bool {
+    headers.contains_key(RESUMABLE)
 }
 
 /// Returns the method that is meant: some clients and proxies know only `POST`.
-pub(crate) fn method<B>(request: &Request<B>) -> Method {
-    let told = request.headers.get(OVERRIDE).and_then(|value| Method::from_bytes(value.as_bytes()).ok());
-    told.filter(|_| request.method == Method::POST).unwrap_or_else(|| request.method.clone())
+pub(crate) fn method<B>(request: &http::Request<B>) -> Method {
+    let told = request.headers().get(OVERRIDE).and_then(|value| Method::from_bytes(value.as_bytes()).ok());
+    told.filter(|_| *request.method() == Method::POST).unwrap_or_else(|| request.method().clone())
 }
 
-/// Answers a request of this protocol, whatever comes of it, with the version's header.
-pub(crate) fn finish(answer: Result<Response, Problem>, random: [u8; 16]) -> Response {
-    let mut response = answer.unwrap_or_else(|problem| problem.into_response(random));
-    response.headers_mut().insert(RESUMABLE, VERSION);
-    if response.status() == StatusCode::PRECONDITION_FAILED {
+/// Names the protocol's version in the answer to whoever speaks it, or should have, also in one that refuses.
+pub(crate) fn finish(is_spoken: bool, mut response: Response) -> Response {
+    let is_version_refused = response.status() == StatusCode::PRECONDITION_FAILED;
+    if is_spoken || is_version_refused {
+        response.headers_mut().insert(RESUMABLE, VERSION);
+    }
+    if is_version_refused {
         response.headers_mut().insert(HeaderName::from_static("tus-version"), VERSION);
     }
     response
@@ -116,6 +118,7 @@ where
 
     let now = platform.now();
     let id = UploadId(platform.random());
+    request.about.names([id]);
     let chunks_max = size.div_ceil(CHUNK_BYTES as u64);
     let open = OpenUpload { id, since: now, chunks_max, taken_by: None };
     if !work::add_upload(platform.kv(), open, now).await? {

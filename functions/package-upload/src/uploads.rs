@@ -121,6 +121,7 @@ where
 
     let (kv, started) = (platform.kv(), platform.now());
     let id = UploadId(platform.random());
+    request.about.names([id]);
     let chunks_max = told.unwrap_or(max).div_ceil(CHUNK_BYTES as u64);
     let open = OpenUpload { id, since: started, chunks_max, taken_by: None };
     if !work::add_upload(kv, open, started).await? {

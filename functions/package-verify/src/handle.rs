@@ -11,7 +11,7 @@ use ota_core::product::VerificationMode;
 use ota_core::time::Timestamp;
 use ota_http::wire::{BatchJson, TaskJson};
 use ota_http::{Problem, Request, Response, idempotency, json, respond};
-use ota_platform::{Platform, nudge};
+use ota_platform::{Platform, nudge, serve};
 use ota_store::batches::{self, StoredBatch};
 use ota_store::{packages, settings, targets, work};
 use serde::Serialize;
@@ -35,32 +35,38 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let answer = route(platform, request).await;
-    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    serve::operator(platform, request, route).await
 }
 
-async fn route<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+async fn route<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::authorized(request, platform.variable("api_token").await)?;
     let method = request.method.clone();
-    let path = request.segments.clone();
-    let [v1, noun, id, verb] = path.as_slice() else { return Err(Problem::no_route()) };
-    if (v1.as_str(), noun.as_str(), verb.as_str()) != ("v1", "packages", "verification") {
-        return Err(Problem::no_route());
-    }
-    let id: PackageId = id.parse().map_err(|_| Problem::not_found("package"))?;
-    match method {
-        Method::POST => start(platform, &mut request, id).await,
-        Method::GET => {
-            let stored =
-                packages::get(platform.kv(), id).await?.ok_or_else(|| Problem::not_found("package"))?;
-            answer(platform, StatusCode::OK, &stored.package).await
+    let segments = request.segments.clone();
+    let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match (&method, path.as_slice()) {
+        (&Method::POST, ["v1", "packages", id, "verification"]) => {
+            start(platform, request, package_id(id)?).await
+        }
+        (&Method::GET, ["v1", "packages", id, "verification"]) => {
+            let package = find(platform, request, package_id(id)?).await?;
+            answer(platform, StatusCode::OK, &package).await
         }
         _ => Err(Problem::no_route()),
     }
+}
+
+/// An id that no package can have is one that no package has.
+fn package_id(text: &str) -> Result<PackageId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("package"))
+}
+
+async fn find<P: Platform, B>(platform: &P, request: &Request<B>, id: PackageId) -> Result<Package, Problem> {
+    let found = packages::get(platform.kv(), id).await?.map(|stored| stored.package);
+    let found = found.filter(|package| request.may_touch(&package.product_key));
+    found.ok_or_else(|| Problem::not_found("package"))
 }
 
 async fn start<P, B>(platform: &P, request: &mut Request<B>, id: PackageId) -> Result<Response, Problem>
@@ -81,20 +87,20 @@ where
         tags: json::tags(fields, faults),
     });
     let (kv, now) = (platform.kv(), platform.now());
-    let stored = packages::get(kv, id).await?.ok_or_else(|| Problem::not_found("package"))?;
-    let (terms, product) = settings::terms(kv, &stored.package.product_key).await?.unwrap_or_default();
-    let new = json::join(reading, check_verification(&fields, &stored.package, &terms))?;
+    let package = find(platform, request, id).await?;
+    let (terms, product) = settings::terms(kv, &package.product_key).await?.unwrap_or_default();
+    let new = json::join(reading, check_verification(&fields, &package, &terms))?;
     // The same key may try another package, so the package is part of what identifies the request.
     let said = [id.0.as_slice(), document.bytes()].concat();
-    let identity = idempotency::identify(&request.headers, "verification", &said, platform.random())?;
+    let identity = idempotency::identify(request, "verification", &said, platform.random())?;
     let batch_id = BatchId(identity.id);
     if identity.may_exist
         && let Some(existing) = batches::get(kv, batch_id).await?
     {
         identity.same_as(existing.fingerprint)?;
-        return answer(platform, StatusCode::CREATED, &stored.package).await;
+        return answer(platform, StatusCode::CREATED, &package).await;
     }
-    let package = repaired(platform, stored.package, batch_id, now).await?;
+    let package = repaired(platform, package, batch_id, now).await?;
     let trial = Batch::new(batch_id, BatchKind::Verify, &package, new, now);
     let new = StoredBatch::new(trial, identity.fingerprint);
     targets::check(kv, &new.batch, "/devices", now).await?.map_err(Problem::from)?;

@@ -12,7 +12,7 @@ use ota_core::ids::DeviceRef;
 use ota_core::limits;
 use ota_core::task::TaskEvent;
 use ota_http::{Problem, Request, Response, body, respond};
-use ota_platform::Platform;
+use ota_platform::{Platform, serve};
 
 use crate::{block, gateway, report, request};
 
@@ -22,16 +22,14 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let answer = receive(platform, request).await;
-    answer.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    serve::internal(platform, request, receive).await
 }
 
-async fn receive<P, B>(platform: &P, request: http::Request<B>) -> Result<Response, Problem>
+async fn receive<P, B>(platform: &P, request: &mut Request<B>) -> Result<Response, Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    let mut request = Request::authorized(request, platform.variable("internal_token").await)?;
     if (&request.method, request.path().as_slice()) != (&Method::POST, &["internal", "device-messages"]) {
         return Err(Problem::no_route());
     }

@@ -14,6 +14,8 @@ use ota_store::webhooks::{self, StoredWebhook};
 use ota_store::{events, products};
 use serde::Serialize;
 
+use crate::handle::is_visible;
+
 #[derive(Serialize)]
 struct WebhookJson {
     webhook_id: String,
@@ -78,15 +80,16 @@ async fn render<P: Platform>(platform: &P, webhook: &Webhook, end: u64) -> Resul
     Ok(WebhookJson::new(webhook, &queue, end))
 }
 
-/// Finds the product that a request names.
-async fn find_product<P: Platform>(
+/// Finds the product that a request names. A caller who is bound to products must name one.
+async fn find_product<P: Platform, B>(
     platform: &P,
+    request: &Request<B>,
     key: Option<&str>,
 ) -> Result<Option<Result<ProductKey, ValueError>>, Problem> {
-    let Some(key) = key else { return Ok(None) };
+    let Some(key) = key else { return Ok(request.caller.is_bound().then_some(Err(ValueError::Missing))) };
     let unknown = ValueError::Malformed { expected: "the key of a product" };
     let Ok(key) = ProductKey::new(key) else { return Ok(Some(Err(unknown))) };
-    let found = products::get(platform.kv(), &key).await?;
+    let found = products::get(platform.kv(), &key).await?.filter(|_| request.may_touch(&key));
     Ok(Some(found.map(|_| key).ok_or(unknown)))
 }
 
@@ -106,8 +109,8 @@ where
             fields.text("description", faults),
         )
     });
-    let identity = idempotency::identify(&request.headers, "webhook", document.bytes(), platform.random())?;
-    let product = find_product(platform, product_key).await?;
+    let identity = idempotency::identify(request, "webhook", document.bytes(), platform.random())?;
+    let product = find_product(platform, request, product_key).await?;
     let checked =
         NewWebhook::check(WebhookFields { url, event_types: event_types.as_deref(), product, description });
     let new = json::join(reading, checked)?;
@@ -117,6 +120,7 @@ where
     let secret = Secret::new([platform.random(), platform.random()]);
     let sealed = secret.seal(&key, id, [platform.random(), platform.random()]);
     let webhook = new.begin(id, sealed, now);
+    request.about.names([id]);
     let stored = StoredWebhook { webhook, fingerprint: identity.fingerprint, deleted: false };
     let end = events::span(kv).await?.end;
     let made = webhooks::create(kv, &stored, end, now).await?;
@@ -143,6 +147,7 @@ pub(crate) async fn list<P: Platform, B>(platform: &P, request: &Request<B>) -> 
         .into_iter()
         .filter(|stored| !stored.deleted)
         .map(|stored| stored.webhook)
+        .filter(|webhook| is_visible(request, webhook))
         .filter(|webhook| after.is_none_or(|after| place(webhook) > after))
         .collect();
     all.sort_by_key(place);

@@ -5,6 +5,7 @@
 //! of their `as_str`. The records mirror the core's values and are converted at this border, so that neither side
 //! bends to the other.
 
+mod audit_v1;
 mod batch_v1;
 mod blob_v1;
 mod catalog_v1;
@@ -17,6 +18,7 @@ mod product_v1;
 mod security_v1;
 mod settings_v1;
 mod task_v1;
+mod token_v1;
 mod topology_v1;
 mod webhook_v1;
 

@@ -1,0 +1,18 @@
+//! Who may do what, and who did: tokens and the audit log.
+
+mod audit;
+mod handle;
+mod tokens;
+
+pub use handle::handle;
+
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, reason = "the macro exports the handler by the component model's ABI")]
+mod entry {
+    use ota_platform::spin::SpinPlatform;
+
+    #[spin_sdk::http_service]
+    async fn entry(request: spin_sdk::http::Request) -> ota_http::Response {
+        crate::handle(&SpinPlatform::new(), request).await
+    }
+}
