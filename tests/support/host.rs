@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long the host may take to be ready: the first start of all compiles every component.
@@ -70,7 +71,18 @@ impl HostProcess {
         self.end();
     }
 
-    /// Starts a killed host again, on the same data and ports.
+    /// Ends the host as an operator does, and waits for it. At its end it logs what it has counted.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub fn stop(&mut self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("the host has not ended by itself");
+        let status = self.child.wait().expect("the child can be waited for");
+        assert!(status.success(), "the host has failed: {status}");
+    }
+
+    /// Starts a host again that was killed or stopped, on the same data and ports.
     pub fn start_again(&mut self) {
         let mqtt = self.mqtt.unwrap_or(ANY_PORT);
         let (child, http, mqtt) = spawn(&self.arguments, self.data.path(), self.http, mqtt);
@@ -92,6 +104,17 @@ impl HostProcess {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
         let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
         kib * 1024
+    }
+
+    /// Returns the most linear memory in bytes that one instance of a component has held, once the host is stopped.
+    ///
+    /// # Panics
+    /// If the component has not run.
+    pub fn component_memory(&self, component: &str) -> u64 {
+        let words = format!("peak memory of an instance component={component} bytes=");
+        let log = self.log();
+        let told = log.lines().find_map(|line| line.split_once(&words)?.1.trim().parse().ok());
+        told.unwrap_or_else(|| panic!("the log says nothing of the memory of {component}"))
     }
 
     fn end(&mut self) {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Bytes of an answer's head; the C SDKs have room for less.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -17,9 +17,22 @@ pub(crate) struct RawAnswer {
     early: Vec<u8>,
 }
 
+/// What a slow reader's socket takes in before its reader has: little, so that the server has to wait.
+const SLOW_BUFFER_BYTES: u32 = 64 * 1024;
+
 /// Sends a request and reads the head of its answer.
 pub(crate) async fn exchange(server: SocketAddr, request: &str) -> RawAnswer {
-    let mut stream = TcpStream::connect(server).await.unwrap();
+    exchange_on(TcpStream::connect(server).await.unwrap(), request).await
+}
+
+/// Sends a request over a connection that takes in no more than is read.
+pub(crate) async fn exchange_slowly(server: SocketAddr, request: &str) -> RawAnswer {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(SLOW_BUFFER_BYTES).unwrap();
+    exchange_on(socket.connect(server).await.unwrap(), request).await
+}
+
+async fn exchange_on(mut stream: TcpStream, request: &str) -> RawAnswer {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut read = Vec::new();
     let end = loop {

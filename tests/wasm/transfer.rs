@@ -9,7 +9,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::operator::{firmware, text};
-use crate::raw::exchange;
+use crate::raw::{exchange, exchange_slowly};
 use crate::service::Service;
 
 /// More than the memory that the host gives to one instance (64 MiB): a function that kept the file would be ended.
@@ -64,6 +64,44 @@ async fn a_file_larger_than_an_instance_passes_through_it() {
     assert!(grown < GROWTH_MAX, "the host grew by {} KiB", grown / 1024);
 }
 
+/// Readers at once. Sixteen of them share an instance.
+const READERS: usize = 50;
+/// More than the system keeps of an answer on its way, so that all are served until they have read most of it.
+const READ: usize = 8 * 1024 * 1024;
+/// What a slow reader takes before the others get their turn.
+const READ_PIECE: usize = 256 * 1024;
+/// What an instance may take.
+const INSTANCE_MAX: u64 = 32 * 1024 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_readers_are_not_waited_for_in_memory() {
+    let mut service = Service::start();
+    let operator = service.operator();
+    let product_key = operator.product("smart-lamp").await;
+    let bytes = firmware(READ, 6);
+    let package_id = operator.trusted_package(&product_key, "lamp", "1.0", bytes.clone()).await;
+    let path = operator.download_path(&package_id).await;
+    let server = service.host.http();
+    let before = service.host.peak_memory();
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n\r\n");
+        let answer = exchange_slowly(server, &request).await;
+        assert_eq!(answer.status(), 200);
+        readers.push(answer);
+    }
+    for piece in bytes.chunks(READ_PIECE) {
+        for reader in &mut readers {
+            assert!(reader.read(piece.len()).await == piece);
+        }
+    }
+    let grown = service.host.peak_memory() - before;
+    assert!(grown < (READERS * READ / 3) as u64, "the host grew by {} KiB", grown / 1024);
+    service.host.stop();
+    let held = service.host.component_memory("package-download");
+    assert!(held < INSTANCE_MAX, "an instance held {} KiB", held / 1024);
+}
+
 #[tokio::test]
 async fn any_part_of_a_file_can_be_had() {
     let service = Service::start();
@@ -90,6 +128,25 @@ async fn any_part_of_a_file_can_be_had() {
         assert_eq!(answer.header("Content-Range"), Some(content_range.as_str()), "{range}");
         assert_eq!(answer.body().await, bytes[from..to], "{range}");
     }
+    let ranges = "bytes=0-9,262143-524289,-5";
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nRange: {ranges}\r\n\r\n");
+    let mut answer = exchange(server, &request).await;
+    assert_eq!((answer.status(), answer.header("Content-Range")), (206, None));
+    let boundary = answer.header("Content-Type").unwrap().strip_prefix("multipart/byteranges; boundary=");
+    let boundary = boundary.unwrap().to_owned();
+    let mut expected = Vec::new();
+    for (from, to) in [(0, 10), (262_143, 524_290), (size - 5, size)] {
+        let line_break = if expected.is_empty() { "" } else { "\r\n" };
+        let lines = format!(
+            "{line_break}--{boundary}\r\nContent-Type: application/octet-stream\r\n\
+             Content-Range: bytes {from}-{}/{size}\r\n\r\n",
+            to - 1
+        );
+        expected.extend(lines.as_bytes());
+        expected.extend(&bytes[from..to]);
+    }
+    expected.extend(format!("\r\n--{boundary}--\r\n").as_bytes());
+    assert_eq!(answer.body().await, expected);
     let head = exchange(server, &format!("HEAD {path} HTTP/1.1\r\nHost: {server}\r\n\r\n")).await;
     assert_eq!((head.status(), head.header("Content-Length")), (200, Some(size.to_string().as_str())));
 }

@@ -3,15 +3,14 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail, ensure};
+use bench_support::child::{API_TOKEN, INTERNAL_TOKEN};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::child::NOOP;
 use crate::connection::{Connection, request};
 
-/// Secrets of a host that lives for some seconds.
-pub(crate) const API_TOKEN: &str = "operator";
-pub(crate) const INTERNAL_TOKEN: &str = "inside";
+/// Where the do-nothing function is mounted.
+pub(crate) const NOOP: &str = "/bench/noop";
 
 /// What devices run that are upgraded, and what those run that are not.
 const UPGRADED_FROM: &str = "1.0.0";

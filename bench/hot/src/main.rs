@@ -6,7 +6,6 @@
 //!
 //! Prints one `figure: value` line for each figure.
 
-mod child;
 mod connection;
 mod fleet;
 mod load;
@@ -18,8 +17,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 
-use child::Child;
-use fleet::{Fleet, Kind};
+use bench_support::child::{self, Child};
+use bench_support::median;
+use fleet::{Fleet, Kind, NOOP};
 use load::Load;
 
 /// Starts whose time is taken; the first of all fills the cache and does not count.
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 
 fn start(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(data) = &arguments.host {
-        return child::run(data);
+        return child::run(data, &[(NOOP, "noop")]);
     }
     // One thread is more than enough to keep the host busy.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(measure(arguments))
@@ -147,26 +147,4 @@ fn start_host(data: &Path) -> anyhow::Result<(Child, Duration)> {
     let (host, took) = Child::start(data)?;
     times.push(took.as_secs_f64());
     Ok((host, Duration::from_secs_f64(median(times))))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() % 2 {
-        1 => values[middle],
-        _ if values.is_empty() => f64::NAN,
-        _ => f64::midpoint(values[middle - 1], values[middle]),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_in_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert!(median(vec![]).is_nan());
-    }
 }

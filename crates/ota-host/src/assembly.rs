@@ -11,6 +11,7 @@ use wasmtime::component::InstancePre;
 use crate::engine;
 use crate::keyvalue::KeyValueStore;
 use crate::manifest::{Component, DEFAULT_STORE, MqttBroker};
+use crate::metrics::Metrics;
 use crate::mqtt::Address;
 use crate::outbound_hosts::OutboundPolicy;
 use crate::outbound_http::OutboundHttp;
@@ -28,6 +29,7 @@ pub(crate) struct Mount {
 /// What components share.
 pub(crate) struct World {
     pub(crate) store: Arc<KeyValueStore>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) values: BTreeMap<String, String>,
     pub(crate) outbound_http: OutboundHttp,
 }
@@ -38,8 +40,9 @@ impl World {
             component.variables.iter().map(|(key, template)| Ok((key.clone(), self.fill(template)?)));
         let hosts: Vec<_> =
             component.allowed_outbound_hosts.iter().map(|t| self.fill(t)).collect::<anyhow::Result<_>>()?;
+        let name: Arc<str> = name.into();
         Ok(Arc::new(ComponentContext {
-            name: name.into(),
+            peak_memory: self.metrics.memory_of(&name),
             key_value_stores: component.key_value_stores.iter().map(|store| store.as_str().into()).collect(),
             store: self.store.clone(),
             variables: variables.collect::<anyhow::Result<_>>()?,
@@ -47,12 +50,15 @@ impl World {
             outbound: OutboundPolicy::parse(hosts.iter().map(String::as_str))
                 .with_context(|| format!("component `{name}`: `allowed_outbound_hosts`"))?,
             outbound_http: self.outbound_http.clone(),
+            name,
         }))
     }
 
     pub(crate) fn mounted(&self, name: &str) -> Arc<ComponentContext> {
+        let name: Arc<str> = name.into();
         Arc::new(ComponentContext {
-            name: name.into(),
+            peak_memory: self.metrics.memory_of(&name),
+            name,
             key_value_stores: vec![DEFAULT_STORE.into()],
             store: self.store.clone(),
             variables: BTreeMap::new(),

@@ -17,8 +17,9 @@ use crate::assembly::{Connection, Mount, Prepared, World, compile, find};
 use crate::broker::{Accounts, Door, leads_to};
 use crate::cron::{self, CronKind};
 use crate::http::{Application, HttpComponent, Server};
-use crate::keyvalue::{KeyValueMode, KeyValueStore, Metrics};
+use crate::keyvalue::{KeyValueMode, KeyValueStore};
 use crate::manifest::Manifest;
+use crate::metrics::Metrics;
 use crate::mqtt::random_client_id;
 use crate::mqtt_trigger::{self, MqttKind, Subscription};
 use crate::outbound_http::OutboundHttp;
@@ -164,7 +165,12 @@ impl HostBuilder {
         let store =
             KeyValueStore::open(&self.data_dir.join(STORE_FILE), self.key_value_mode, metrics.clone())
                 .context("cannot open the key-value store")?;
-        let world = World { store: Arc::new(store), values, outbound_http: OutboundHttp::default() };
+        let world = World {
+            store: Arc::new(store),
+            metrics: metrics.clone(),
+            values,
+            outbound_http: OutboundHttp::default(),
+        };
         let connection = manifest.mqtt_broker.as_ref().map(|broker| world.connection(broker)).transpose()?;
         if let (Some(running), Some(connection)) = (&broker, &connection)
             && !leads_to(&connection.address, running.local_addr())
@@ -289,7 +295,7 @@ impl RunningHost {
         self.broker.as_ref().map(ota_broker::Broker::local_addr)
     }
 
-    /// Counts of what components have asked of the host.
+    /// What components have asked of the host, and the memory they have held.
     pub fn metrics(&self) -> Arc<Metrics> {
         self.metrics.clone()
     }

@@ -9,6 +9,7 @@ mod host;
 mod http;
 pub mod keyvalue;
 pub mod manifest;
+pub mod metrics;
 mod mqtt;
 mod mqtt_trigger;
 pub mod outbound_hosts;

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use ota_host::Host;
 use ota_host::keyvalue::KeyValueMode;
+use ota_host::metrics::{KeyValueCounts, Metrics};
 use ota_host::variables::parse_argument;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -109,11 +110,26 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(mqtt) => println!("ready http={} mqtt={mqtt}", running.http_addr()),
         None => println!("ready http={}", running.http_addr()),
     }
+    let metrics = running.metrics();
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result?,
-        _ = terminate.recv() => {}
+    let mut asked = signal(SignalKind::user_defined1())?;
+    loop {
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => break result?,
+            _ = terminate.recv() => break,
+            _ = asked.recv() => tell(&metrics),
+        }
     }
     running.shutdown().await;
+    tell(&metrics);
     Ok(())
+}
+
+/// Logs what was counted: at the end, and whenever `SIGUSR1` asks for it.
+fn tell(metrics: &Metrics) {
+    let KeyValueCounts { reads, writes, swaps, increments } = metrics.key_value();
+    tracing::info!(reads, writes, swaps, increments, "key-value operations");
+    for (component, bytes) in metrics.peak_memory() {
+        tracing::info!(%component, bytes, "peak memory of an instance");
+    }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::component::{HasData, ResourceTable};
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::engine::MEMORY_BYTES_MAX;
 use crate::keyvalue::KeyValueStore;
+use crate::metrics::PeakMemory;
 use crate::outbound_hosts::OutboundPolicy;
 use crate::outbound_http::OutboundHttp;
 use crate::stdio::Lines;
@@ -23,13 +24,65 @@ pub(crate) struct ComponentContext {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) outbound: OutboundPolicy,
     pub(crate) outbound_http: OutboundHttp,
+    pub(crate) peak_memory: Arc<PeakMemory>,
+}
+
+/// What an instance may hold, and the record of what it has held.
+pub(crate) struct Limits {
+    limits: StoreLimits,
+    /// Bytes of all its memories, of which a component may have several.
+    held: usize,
+    peak: Arc<PeakMemory>,
+}
+
+impl Limits {
+    fn new(peak: Arc<PeakMemory>) -> Self {
+        Self { limits: StoreLimitsBuilder::new().memory_size(MEMORY_BYTES_MAX).build(), held: 0, peak }
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let allowed = self.limits.memory_growing(current, desired, maximum)?;
+        if allowed {
+            self.held += desired.saturating_sub(current);
+            self.peak.record(self.held);
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
+    }
 }
 
 /// The state of one instance.
 pub(crate) struct GuestState {
     pub(crate) component: Arc<ComponentContext>,
     pub(crate) table: ResourceTable,
-    pub(crate) limits: StoreLimits,
+    pub(crate) limits: Limits,
     pub(crate) mqtt_connections: usize,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -53,7 +106,7 @@ impl GuestState {
         Self {
             hooks: crate::outbound_http::Hooks::new(component.clone()),
             table: ResourceTable::new(),
-            limits: StoreLimitsBuilder::new().memory_size(MEMORY_BYTES_MAX).build(),
+            limits: Limits::new(component.peak_memory.clone()),
             mqtt_connections: 0,
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),

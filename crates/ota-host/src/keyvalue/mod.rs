@@ -5,7 +5,6 @@
 //! has piled up in one transaction ([`writer`]); an acknowledged write is on disk.
 
 pub(crate) mod guest;
-mod metrics;
 mod writer;
 
 use std::fmt;
@@ -16,8 +15,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-pub use metrics::{KeyValueCounts, Metrics};
-use writer::{Write, Writer};
+use self::writer::{Write, Writer};
+use crate::metrics::Metrics;
 
 /// Longer keys are refused: DynamoDB's partition keys end at 2 KiB and NATS subjects earlier, and a key is a name.
 pub const KEY_BYTES_MAX: usize = 1024;

@@ -10,16 +10,21 @@ use anyhow::{Context, bail};
 use ota_host::Host;
 use ota_host::manifest::Manifest;
 
-use crate::fleet::{API_TOKEN, INTERNAL_TOKEN};
+/// Secrets of a host that lives for some seconds.
+pub const API_TOKEN: &str = "operator";
+/// The functions' own.
+pub const INTERNAL_TOKEN: &str = "inside";
 
-/// Where the do-nothing function is mounted.
-pub(crate) const NOOP: &str = "/bench/noop";
+/// What the host is asked, one a line, and answers with one line.
+const OPERATIONS: &str = "operations";
+const MEMORY: &str = "memory";
 
 /// The unit of the system's accounts of processor time: a hundredth of a second on every Linux.
 const MILLIS_PER_TICK: u64 = 10;
 
 /// A running host. It ends when this is dropped.
-pub(crate) struct Child {
+#[derive(Debug)]
+pub struct Child {
     process: process::Child,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -27,8 +32,12 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts the host on its data, and returns how long it took to be ready.
-    pub(crate) fn start(data: &Path) -> anyhow::Result<(Self, Duration)> {
+    /// Starts the host on its data, and returns how long it took to be ready. It is this program, which calls [`run`] when
+    /// it is started with `--host`.
+    ///
+    /// # Errors
+    /// The host does not come up.
+    pub fn start(data: &Path) -> anyhow::Result<(Self, Duration)> {
         let began = Instant::now();
         let mut process = Command::new(std::env::current_exe()?)
             .arg("--host")
@@ -44,18 +53,40 @@ impl Child {
         Ok((Self { process, questions, answers, http: ready.parse()? }, took))
     }
 
-    pub(crate) fn http(&self) -> SocketAddr {
+    /// Where HTTP is served.
+    pub fn http(&self) -> SocketAddr {
         self.http
     }
 
     /// Key-value operations since the host's start.
-    pub(crate) fn operations(&mut self) -> anyhow::Result<u64> {
-        writeln!(self.questions)?;
-        Ok(line(&mut self.answers)?.parse()?)
+    ///
+    /// # Errors
+    /// The host has ended.
+    pub fn operations(&mut self) -> anyhow::Result<u64> {
+        Ok(self.ask(OPERATIONS)?.parse()?)
+    }
+
+    /// The most linear memory that one instance of a component has held since the host's start.
+    ///
+    /// # Errors
+    /// The host has ended, or the component has not run.
+    pub fn component_memory_mib(&mut self, component: &str) -> anyhow::Result<f64> {
+        let told = self.ask(MEMORY)?;
+        let bytes = told.split(' ').find_map(|pair| pair.strip_prefix(component)?.strip_prefix('='));
+        let bytes: f64 = bytes.with_context(|| format!("{component} has not run"))?.parse()?;
+        Ok(bytes / (1024.0 * 1024.0))
+    }
+
+    fn ask(&mut self, question: &str) -> anyhow::Result<String> {
+        writeln!(self.questions, "{question}")?;
+        line(&mut self.answers)
     }
 
     /// Resident memory.
-    pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn resident_mib(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
@@ -63,7 +94,10 @@ impl Child {
     }
 
     /// The time that the host has kept processors busy.
-    pub(crate) fn busy(&self) -> anyhow::Result<Duration> {
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn busy(&self) -> anyhow::Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
         // The name before it may hold anything, a parenthesis too.
         let fields = stat.rsplit_once(')').context("no stat")?.1.split_whitespace();
@@ -88,8 +122,12 @@ fn line(answers: &mut impl BufRead) -> anyhow::Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-/// Is the host: says where it listens, and for each line that comes in how many operations it has counted.
-pub(crate) fn run(data: &Path) -> anyhow::Result<()> {
+/// Is the host, with components of the benchmark at routes of their own: says where it listens, and answers a line for each
+/// that comes in.
+///
+/// # Errors
+/// The host does not start.
+pub fn run(data: &Path, mounts: &[(&str, &str)]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let running = runtime.block_on(async {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spin.toml");
@@ -105,9 +143,11 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<()> {
             .variable("internal_base_url", "http://127.0.0.1:${http_port}")
             .variable("public_base_url", "http://127.0.0.1:${http_port}")
             .variable("mqtt_address", "mqtt://127.0.0.1:${mqtt_port}")
-            .mount(NOOP, component("noop")?)
             // The clock would do its work in some rounds and not in others.
             .without_triggers();
+        for (route, name) in mounts {
+            host = host.mount(*route, component(name)?);
+        }
         for name in Manifest::read(&manifest)?.components.keys() {
             host = host.component_override(name, component(&name.replace('-', "_"))?);
         }
@@ -115,8 +155,16 @@ pub(crate) fn run(data: &Path) -> anyhow::Result<()> {
     })?;
     println!("{}", running.http_addr());
     let metrics = running.metrics();
-    for _ in std::io::stdin().lines() {
-        println!("{}", metrics.key_value().total());
+    for question in std::io::stdin().lines() {
+        if question? == MEMORY {
+            let peaks = metrics.peak_memory();
+            println!(
+                "{}",
+                peaks.iter().map(|(name, bytes)| format!("{name}={bytes}")).collect::<Vec<_>>().join(" ")
+            );
+        } else {
+            println!("{}", metrics.key_value().total());
+        }
     }
     runtime.block_on(running.shutdown());
     Ok(())
@@ -135,7 +183,7 @@ fn component(name: &str) -> anyhow::Result<PathBuf> {
     };
     let file = folder.join(format!("{name}.wasm"));
     if !file.is_file() {
-        bail!("{} is not there: run `cargo xtask build`, or `cargo xtask bench hot`", file.display());
+        bail!("{} is not there: run `cargo xtask build`, or `cargo xtask bench`", file.display());
     }
     Ok(file)
 }
