@@ -48,7 +48,7 @@ fn main() -> io::Result<()> {
         }
         let (plain, gzip) = (out.join(format!("{index}")), out.join(format!("{index}.gz")));
         fs::write(&plain, &bytes)?;
-        fs::write(&gzip, gzip(&bytes))?;
+        fs::write(&gzip, compress(&bytes))?;
         let etag = short(Sha256::new_with_prefix(&bytes));
         writeln!(
             table,
@@ -61,7 +61,7 @@ fn main() -> io::Result<()> {
 }
 
 /// Compresses (RFC 1952), without a name or a time: the same bytes become the same bytes.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+fn compress(bytes: &[u8]) -> Vec<u8> {
     let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
     file.extend(compress_to_vec(bytes, BEST));
     file.extend(Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(bytes).to_le_bytes());

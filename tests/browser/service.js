@@ -91,7 +91,7 @@ async function stop(child) {
 /** Devices that are real MQTT and HTTP clients. */
 function runDevices({ http, mqtt }, product, credentials, options, log) {
   const args = ['run', '--mqtt', mqtt, '--base-url', `http://${http}`, '--product-key', product, '--credentials', '-', '--leash',
-    ...Object.entries({ 'firmware': '1.0.0', 'flash-ms': 100, 'reboot-ms': 200, 'bytes-per-second': 0, ...options })
+    ...Object.entries({ 'firmware': '1.0.0', 'flash-ms': 100, 'reboot-ms': 200, 'nap-ms': 500, 'bytes-per-second': 0, ...options })
       .flatMap(([name, value]) => [`--${name}`, String(value)])];
   const child = start(program('ota-devices'), args, { log, input: `${JSON.stringify(credentials)}\n` });
   child.stdout.resume();

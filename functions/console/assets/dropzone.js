@@ -80,7 +80,7 @@ export function DropZone({ uploads, accept, many, label, hint, error, naming }) 
         aria-describedby="${id}-hint" onChange=${(event) => { take(event.target.files); event.target.value = ''; }} />
     </div>`}
     ${uploads.files.length > 0 && html`<ul class="uploads" id=${full ? id : undefined}>${uploads.files.map((one, index) => html`
-      <li key=${one.id}><${OneUpload} one=${one} uploads=${uploads} />${naming?.(one, index)}</li>`)}</ul>`}
+      <li key=${one.id}><${OneUpload} one=${one} uploads=${uploads} />${naming && naming(one, index)}</li>`)}</ul>`}
     ${error && html`<p class="error" role="alert">${error}</p>`}
   </div>`;
 }

@@ -6,6 +6,7 @@ import { Select } from './form.js';
 import { t } from './i18n.js';
 import { products } from './names.js';
 import { useLoad } from './poll.js';
+import { asStatus } from './progress.js';
 import { setQuery, to } from './router.js';
 import { Badge, Button, Chip, Copyable, Empty, Loaded, Page, Table, When } from './ui.js';
 
@@ -68,9 +69,11 @@ function What({ of }) {
   const [, product, second, third] = of.topic.split('/');
   if (of.type === 'batch-status') {
     return html`<a href=${to`/batches/${third}`}>${t('event.batch')}</a> ${of.payload.status && html`<${Badge}
-      status=${String(of.payload.status).toLowerCase().replace('_', '-')} noun="batch-status" />`}`;
+      status=${asStatus(String(of.payload.status).toLowerCase())} noun="batch-status" />`}`;
   }
   const device = html`<a href=${to`/products/${product}/devices/${second}`}>${second}</a>`;
-  if (of.type === 'version-changed') return html`${device} → <code>${of.payload.version ?? of.payload.params?.version ?? ''}</code>`;
-  return html`${device} ${of.payload.status && html`<${Badge} status=${String(of.payload.status).toLowerCase().replace('_', '-')} />`}`;
+  const { moduleName, moduleVersion, srcVersion, destVersion, desc, status } = of.payload;
+  if (of.type === 'version-changed') return html`${device} ${moduleName !== 'default' && moduleName} <code>${moduleVersion}</code>`;
+  return html`${device} <${Badge} status=${asStatus(String(status).toLowerCase())} /> <code>${srcVersion && `${srcVersion} → `}${destVersion}</code>
+    ${status === 'FAILED' && desc && html` <span class="fine">${desc}</span>`}`;
 }

@@ -66,8 +66,8 @@ const capital = (text) => (text ? text[0].toUpperCase() + text.slice(1) : '');
 export function Field({ label, hint, error, optional, children, id }) {
   return html`<div class=${classes('field', error && 'wrong')}>
     <label for=${id}>${label}${optional && html` <span class="optional">${t('form.optional')}</span>`}</label>
-    ${hint && html`<p class="hint" id="${id}-hint">${hint}</p>`}
     ${children}
+    ${hint && html`<p class="hint" id="${id}-hint">${hint}</p>`}
     ${error && html`<p class="error" id="${id}-error">${error}</p>`}
   </div>`;
 }

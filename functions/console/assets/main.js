@@ -68,7 +68,7 @@ function App() {
 
 /** A fault of the console itself takes one screen with it and not all. */
 function Guarded({ children }) {
-  const [fault, reset] = useErrorBoundary();
+  const [fault, reset] = useErrorBoundary((error) => console.error(error));
   if (!fault) return children;
   return html`<${Fault} problem=${fault} again=${reset} />`;
 }

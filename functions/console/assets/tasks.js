@@ -79,9 +79,9 @@ export function TaskActions({ task, packageId, changed, why = true }) {
     ${offered.includes('cancel') && packageId && html`<${Button} small kind="quiet" icon="ban" label=${t('task.cancel.this', { device: task.device_name })}
       onClick=${() => setAsking(true)} />`}
     ${why && html`<a class="why" href=${`${to`/batches/${task.batch_id}/why`}?device=${encodeURIComponent(task.device_name)}`}
-      aria-label=${t('why.this', { device: task.device_name })}>${t('why.link')}</a>`}
+      aria-label=${t('why.link.this', { device: task.device_name })}>${t('why.link')}</a>`}
     ${asking && html`<${Confirm} title=${t('task.cancel.title')} action=${t('task.cancel')} run=${cancel} fault=${Fault}
-      onClose=${() => setAsking(false)}><p>${t(`task.cancel.text${task.status === 'in-progress' ? '.begun' : ''}`, { device: task.device_name })}</p><//>`}
+      onClose=${() => setAsking(false)}><p>${t(`task.cancel.text${task.status === 'in-progress' ? '.begun' : '.waiting'}`, { device: task.device_name })}</p><//>`}
   </span>`;
 }
 

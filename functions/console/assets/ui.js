@@ -42,7 +42,7 @@ export function Section({ title, actions, lead, children, class: name }) {
 }
 
 export function Button({ kind = 'plain', icon, busy, children, label, small, class: name, ...rest }) {
-  return html`<button type="button" ...${rest} aria-label=${label} title=${label} aria-busy=${busy ? 'true' : undefined}
+  return html`<button type="button" ...${rest} aria-label=${label ?? rest['aria-label']} title=${label} aria-busy=${busy ? 'true' : undefined}
     disabled=${rest.disabled || busy} class=${classes('button', kind, small && 'small', !children && 'only-icon', name)}>
     ${icon && html`<${Icon} name=${icon} />`}${children && html`<span>${children}</span>`}
   </button>`;
@@ -100,7 +100,7 @@ export function Fault({ problem, again, except = [] }) {
       <p>${tOr(`problem.${code}`, problem.detail || problem.message)}</p>
       ${rest.length > 1 && html`<ul>${rest.slice(0, 20).map((error) => html`<li key=${error.pointer + error.code}>
         <code>${error.pointer}</code> ${error.detail}</li>`)}</ul>`}
-      <p class="fine"><code>${code}</code>${problem.instance && html` · <code>${problem.instance}</code>`}</p>
+      <p class="fine"><code>${problem.code ?? problem.message}</code>${problem.instance && html` · <code>${problem.instance}</code>`}</p>
     </div>
     ${again && html`<${Button} small icon="again" onClick=${again}>${t('action.again')}<//>`}
   </div>`;
@@ -159,7 +159,7 @@ export function Table({ caption, columns, rows, rowKey }) {
     <tbody>${rows.map((row) => html`<tr key=${rowKey(row)}>${shown.map((column) => (column.head
     ? html`<th key=${column.key} scope="row">${column.cell(row)}</th>`
     : html`<td key=${column.key} data-label=${column.quiet ? undefined : column.title} class=${classes(
-      column.end && 'end', column.wide && 'wide')}>${column.cell(row)}</td>`))}</tr>`)}</tbody>
+      column.end && 'end', column.wide && 'wide')}><div>${column.cell(row)}</div></td>`))}</tr>`)}</tbody>
   </table></div>`;
 }
 
