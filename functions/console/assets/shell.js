@@ -108,11 +108,11 @@ export function Preferences({ onLanguage }) {
     setLook(event.target.value);
   };
   return html`<div class="preferences">
-    <label><${Icon} name="globe" label=${t('nav.language')} />
+    <label><${Icon} name="globe" />
       <select onChange=${(event) => onLanguage(event.target.value)} aria-label=${t('nav.language')}>
       ${Object.entries(LANGUAGES).map(([key, name]) => html`<option key=${key} value=${key} lang=${key}
         selected=${key === spoken()}>${name}</option>`)}</select></label>
-    <label><${Icon} name=${{ system: 'screen', light: 'sun', dark: 'moon' }[look]} label=${t('nav.theme')} />
+    <label><${Icon} name=${{ system: 'screen', light: 'sun', dark: 'moon' }[look]} />
       <select onChange=${choose} aria-label=${t('nav.theme')}>
       ${THEMES.map((key) => html`<option key=${key} value=${key} selected=${key === look}>${t(`theme.${key}`)}</option>`)}
       </select></label>
