@@ -140,6 +140,8 @@ pub(crate) async fn answer<P: Platform>(platform: &P, request: http::Request<Bod
         webhooks::handle(platform, request).await
     } else if under("/v1/tokens") || under("/v1/audit") {
         access::handle(platform, request).await
+    } else if path == "/" || under("/console") {
+        console::handle(platform, request).await
     } else if under("/cloud-api") {
         cloud_api::handle(platform, request).await
     } else if under("/v1/batches") || under("/v1/tasks") {

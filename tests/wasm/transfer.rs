@@ -134,7 +134,7 @@ async fn any_part_of_a_file_can_be_had() {
     assert_eq!((answer.status(), answer.header("Content-Range")), (206, None));
     let boundary = answer.header("Content-Type").unwrap().strip_prefix("multipart/byteranges; boundary=");
     let boundary = boundary.unwrap().to_owned();
-    let mut expected = Vec::new();
+    let mut expected: Vec<u8> = Vec::new();
     for (from, to) in [(0, 10), (262_143, 524_290), (size - 5, size)] {
         let line_break = if expected.is_empty() { "" } else { "\r\n" };
         let lines = format!(

@@ -35,7 +35,7 @@ pub(crate) fn functions(workspace: &Workspace) -> anyhow::Result<()> {
         }
         let chosen = |name: &str| MADE_OF_OTHERS.contains(&name) == made_of_others;
         for package in workspace.components().filter(|package| chosen(&package.name)) {
-            cargo.args(["-p", &package.name]);
+            cargo.args(["-p", &package.spec]);
         }
         step::run(&mut cargo)?;
     }

@@ -19,6 +19,8 @@ pub(crate) struct Workspace {
 pub(crate) struct Package {
     /// Its name.
     pub(crate) name: String,
+    /// What cargo knows it by, also where a dependency has the same name.
+    pub(crate) spec: String,
     /// Its folder.
     pub(crate) folder: PathBuf,
     /// The source files that its targets start from.
@@ -92,7 +94,9 @@ impl Package {
         let is_component = |target: &&Value| {
             target["crate_types"].as_array().into_iter().flatten().any(|kind| kind == "cdylib")
         };
+        let version = package["version"].as_str().context("a package without a version")?;
         Ok(Self {
+            spec: format!("{name}@{version}"),
             folder: manifest.parent().context("a manifest without a folder")?.to_owned(),
             sources: targets.iter().map(|target| path(&target["src_path"])).collect::<anyhow::Result<_>>()?,
             component: targets

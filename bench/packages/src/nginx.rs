@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 /// Where Debian puts it, which is not among the folders that everybody looks into.
 const PROGRAMS: [&str; 2] = ["nginx", "/usr/sbin/nginx"];
@@ -64,11 +64,11 @@ impl Drop for Nginx {
 }
 
 fn find() -> Option<PathBuf> {
-    let there = |program: &&str| {
+    let there = |program: &str| {
         let version = Command::new(program).arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
         !version.is_err_and(|error| error.kind() == ErrorKind::NotFound)
     };
-    PROGRAMS.iter().find(there).map(PathBuf::from)
+    PROGRAMS.iter().find(|program| there(program)).map(PathBuf::from)
 }
 
 /// The usual settings of a server of files: the kernel copies from the file to the socket, in full packets.

@@ -80,6 +80,7 @@ impl Problem {
             // A thing the path names is not there; one that a field names is a fault of that field.
             ("request", "not-found" | "no-route") => StatusCode::NOT_FOUND,
             ("device" | "module", "unknown") if self.faults.0.is_empty() => StatusCode::NOT_FOUND,
+            ("request", "method-not-allowed") => StatusCode::METHOD_NOT_ALLOWED,
             ("request", "too-large") | ("package", "file-too-large") => StatusCode::PAYLOAD_TOO_LARGE,
             ("download", "expired" | "signature") => StatusCode::FORBIDDEN,
             ("download", "range") => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -123,6 +124,7 @@ impl Problem {
             StatusCode::UNAUTHORIZED => "The request has no valid credentials",
             StatusCode::FORBIDDEN => "Access is refused",
             StatusCode::NOT_FOUND => "There is no such thing",
+            StatusCode::METHOD_NOT_ALLOWED => "There is no such method here",
             StatusCode::CONFLICT => "The request does not fit the present state",
             StatusCode::PAYLOAD_TOO_LARGE => "The request is too large",
             StatusCode::RANGE_NOT_SATISFIABLE => "The range is outside the file",

@@ -16,10 +16,7 @@ use crate::service::Service;
 
 /// Commands whose routes this service does not have yet, and the exit code that says so. When one of them does anything
 /// else the route has come: take it off this list, and the line is compared with what the page says.
-const NOT_SERVED_YET: &[(&str, i32)] = &[
-    ("overair batch history ", 4),
-    (" --dry-run", 3),
-];
+const NOT_SERVED_YET: &[(&str, i32)] = &[("overair batch history ", 4), (" --dry-run", 3)];
 
 /// What only somebody with an MQTT client can type. Without one, a document is read up to there.
 const MQTT_CLIENT: &str = "mosquitto";

@@ -1,0 +1,34 @@
+// The audit log: who did what.
+
+import { html } from './dom.js';
+import { Select, Text } from './form.js';
+import { t } from './i18n.js';
+import { products } from './names.js';
+import { useList } from './poll.js';
+import { setQuery } from './router.js';
+import { Badge, Button, Chip, Copyable, Empty, ListTable, Page, When } from './ui.js';
+
+export default function Audit({ query }) {
+  const known = products.use();
+  const list = useList('/v1/audit', { product_key: query.product, actor: query.actor, action: query.action });
+  const columns = [
+    { key: 'at', title: t('event.at'), head: true, cell: (one) => html`<${When} at=${one.at} exact />` },
+    { key: 'actor', title: t('audit.actor'), cell: (one) => html`${one.actor} <span class="fine">${t(`role.${one.role}`)}</span>` },
+    { key: 'action', title: t('audit.action'), cell: (one) => html`<${Chip}>${one.action}<//>` },
+    { key: 'subject', title: t('audit.subject'), wide: true, cell: (one) => html`<code>${one.subject}</code>` },
+    { key: 'product', title: t('product.one'), cell: (one) => (one.product_key ? known.by.get(one.product_key)?.name ?? one.product_key : '–') },
+    { key: 'status', title: t('state.title'), cell: (one) => html`<${Badge} status=${one.status < 400 ? 'succeeded' : 'failed'}>${one.status}<//>` },
+    { key: 'request', title: t('audit.request'), cell: (one) => html`<${Copyable} text=${one.request_id} />` },
+  ];
+  const bind = (name) => ({ value: query[name], type: 'search', onValue: (value) => setQuery({ [name]: value }, { replace: true }) });
+  return html`<${Page} title=${t('nav.audit')} lead=${t('audit.lead')} actions=${html`<${Button} icon="again" onClick=${list.reload}>${t('action.refresh')}<//>`}>
+    <div class="filters">
+      <${Text} label=${t('audit.actor')} ...${bind('actor')} />
+      <${Text} label=${t('audit.action')} placeholder="batch.create" ...${bind('action')} />
+      <${Select} label=${t('product.one')} value=${query.product} onValue=${(product) => setQuery({ product })}
+        of=${[['', t('filter.all-products')], ...(known.items ?? []).map((one) => [one.product_key, one.name])]} />
+    </div>
+    <${ListTable} list=${list} caption=${t('nav.audit')} columns=${columns} rowKey=${(one) => `${one.at}${one.request_id}`}
+      empty=${html`<${Empty} icon="audit" title=${t('audit.empty')} />`} />
+  <//>`;
+}

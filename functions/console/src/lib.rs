@@ -1,0 +1,18 @@
+//! The web application for operators. This function serves its files and nothing else: they hold no data and no secret,
+//! and what the application shows it asks of the REST API with the operator's token.
+
+mod files;
+mod handle;
+
+pub use handle::handle;
+
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, reason = "the macro exports the handler by the component model's ABI")]
+mod entry {
+    use ota_platform::spin::SpinPlatform;
+
+    #[spin_sdk::http_service]
+    async fn entry(request: spin_sdk::http::Request) -> ota_http::Response {
+        crate::handle(&SpinPlatform::new(), request).await
+    }
+}
