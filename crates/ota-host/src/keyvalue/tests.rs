@@ -1,4 +1,5 @@
 use super::*;
+use crate::metrics::KeyValueCounts;
 
 fn open(path: &Path, mode: KeyValueMode) -> Arc<KeyValueStore> {
     Arc::new(KeyValueStore::open(path, mode, Arc::default()).unwrap())
