@@ -5,6 +5,7 @@
 
 mod access;
 mod cloud;
+mod console;
 mod crash;
 mod device;
 mod documents;

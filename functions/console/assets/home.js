@@ -9,7 +9,7 @@ import { packages, products } from './names.js';
 import { useLoad } from './poll.js';
 import { failures, running } from './progress.js';
 import { to } from './router.js';
-import { may } from './session.js';
+import { bound, may } from './session.js';
 import { Badge, ButtonLink, Empty, Loaded, Page, Section, Table, When } from './ui.js';
 
 /** How often running batches are looked at, and how often when none runs. */
@@ -67,7 +67,7 @@ function Running({ batches, reload }) {
       <${Icon} name=${{ none: 'ok', good: 'ok', look: 'warn' }[verdict]} size="26" /><p>${text}</p></div>
     <${Section} title=${t('home.running')}>
       ${upgrades.length === 0 ? html`<${Empty} icon="batch" title=${t(noProduct ? 'home.start' : 'home.quiet')}
-        action=${may('operator') && html`<${ButtonLink} kind="primary" href=${noProduct ? to`/products` : to`/batches/new`}>
+        action=${may('operator') && !(noProduct && bound()) && html`<${ButtonLink} kind="primary" href=${noProduct ? to`/products` : to`/batches/new`}>
           ${t(noProduct ? 'product.new' : 'batch.new')}<//>`}>${t(noProduct ? 'home.start.text' : 'home.quiet.text')}<//>`
     : html`<div class="cards">${upgrades.map((batch) => html`<${BatchCard} key=${batch.batch_id} batch=${batch}
         changed=${reload} />`)}</div>`}

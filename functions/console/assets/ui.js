@@ -120,14 +120,17 @@ export function When({ at, exact }) {
   return html`<time datetime=${new Date(at).toISOString()} title=${moment(at)}>${exact ? moment(at) : ago(at)}</time>`;
 }
 
-/** A text that people take elsewhere. */
-export function Copyable({ text, label, block }) {
+/** Characters of a long id that tell it from others of a page. */
+const SHORT = 8;
+
+/** A text that people take elsewhere; with `short` all of it is taken and its beginning shown. */
+export function Copyable({ text, label, block, short }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
     setDone(await copyText(text));
     toast(t('state.copied'), 'good');
   };
-  return html`<span class=${classes('copyable', block && 'block')}><code>${text}</code>
+  return html`<span class=${classes('copyable', block && 'block')}><code title=${short && text}>${short ? `${text.slice(0, SHORT)}…` : text}</code>
     <${Button} kind="quiet" small icon=${done ? 'check' : 'copy'} label=${label ?? t('action.copy', { what: text })}
       onClick=${copy} /></span>`;
 }
