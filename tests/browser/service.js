@@ -47,6 +47,8 @@ export async function startService() {
     api_token: token, internal_token: secret(), url_signing_key: secret(), secrets_key: secret(), mqtt_password: secret(),
     public_base_url: 'http://127.0.0.1:${http_port}', internal_base_url: 'http://127.0.0.1:${http_port}',
     mqtt_address: 'mqtt://127.0.0.1:${mqtt_port}',
+    // Where the tests' own receivers of webhooks listen.
+    webhook_hosts: 'http://127.0.0.1:*',
   };
   const components = (await readdir(join(ROOT, 'functions'))).flatMap((name) => (
     ['--component', `${name}=${join(WASM, `${name.replaceAll('-', '_')}.wasm`)}`]));

@@ -12,12 +12,11 @@ export default function Audit({ query }) {
   const known = products.use();
   const list = useList('/v1/audit', { product_key: query.product, actor: query.actor, action: query.action });
   const columns = [
-    { key: 'at', title: t('event.at'), head: true, cell: (one) => html`<${When} at=${one.at} exact />` },
-    { key: 'actor', title: t('audit.actor'), cell: (one) => html`<a href=${`${to`/audit`}?actor=${encodeURIComponent(one.actor)}`}>${one.actor}</a>
-      <span class="fine">${t(`role.${one.role}`)}</span>` },
+    { key: 'at', title: t('event.at'), head: true, cell: (one) => html`<${When} at=${one.at} second />` },
+    { key: 'actor', title: t('audit.actor'), cell: (one) => html`<a href=${`${to`/audit`}?actor=${encodeURIComponent(one.actor)}`}>${one.actor}</a><span class="under">${t(`role.${one.role}`)}</span>` },
     { key: 'action', title: t('audit.action'), cell: (one) => html`<${Chip}>${one.action}<//>` },
-    { key: 'subject', title: t('audit.subject'), wide: true, cell: (one) => html`<${Subject} of=${one} />` },
-    { key: 'product', title: t('product.one'), cell: (one) => (one.product_key ? known.by.get(one.product_key)?.name ?? one.product_key : '–') },
+    { key: 'subject', title: t('audit.subject'), wide: true, cell: (one) => html`<${Subject} of=${one} />
+      ${one.product_key && html`<span class="under">${known.by.get(one.product_key)?.name ?? one.product_key}</span>`}` },
     { key: 'status', title: t('state.title'), cell: (one) => html`<${Outcome} status=${one.status} />` },
     { key: 'request', title: t('audit.request'), cell: (one) => html`<${Copyable} text=${one.request_id} short />` },
   ];
@@ -46,7 +45,8 @@ function Subject({ of }) {
   const id = rest.join('/');
   const places = {
     batch: () => to`/batches/${id}`, package: () => to`/packages/${id}`, product: () => to`/products/${id}`, webhook: () => to`/webhooks/${id}`,
-    device: () => of.product_key && to`/products/${of.product_key}/devices/${id}`,
+    // Of several the log tells the names in one text.
+    device: () => of.product_key && !/[, ]/.test(id) && to`/products/${of.product_key}/devices/${id}`,
   };
   const href = id && places[noun]?.();
   return href ? html`${noun}/<a href=${href}><code>${id}</code></a>` : html`<code>${of.subject}</code>`;

@@ -1,6 +1,6 @@
 // Pictures of numbers, as SVG. Each says in words what it shows.
 
-import { html } from './dom.js';
+import { classes, html } from './dom.js';
 import { get, path } from './api.js';
 import { clock, number, percent, shortMoment, t } from './i18n.js';
 import { useLoad } from './poll.js';
@@ -29,17 +29,23 @@ export function Donut({ counts }) {
     <text x="50" y="65" text-anchor="middle" class="donut-word">${t('chart.ended')}</text></svg>`;
 }
 
+/**
+ * Things and how many there are of each, as bars; `stacked` for long words above them.
+ * @param {{rows: {key: string, text: unknown, count: number, look?: string}[], all: number, look?: string, stacked?: boolean}} props
+ */
+export function Bars({ rows, all, look = '', stacked }) {
+  const most = Math.max(1, ...rows.map((one) => one.count));
+  return html`<ul class=${classes('bars', stacked && 'stacked')}>${rows.map((one) => html`<li key=${one.key}><span class="bar-name">${one.text}</span>
+    <span class="bar-track"><span class=${`bar-fill ${one.look ?? look}`} style=${{ width: `${(one.count / most) * 100}%` }} /></span>
+    <span class="bar-value">${number(one.count)} <small>${percent(one.count / Math.max(all, 1))}</small></span></li>`)}</ul>`;
+}
+
 /** Versions of a product's devices, the most frequent first. */
-export function Versions({ versions, silent, highlight }) {
-  const all = versions.reduce((sum, one) => sum + one.devices, silent);
-  const rows = [...versions].sort((a, b) => b.devices - a.devices);
-  if (silent) rows.push({ version: null, devices: silent });
-  const most = Math.max(1, ...rows.map((one) => one.devices));
-  return html`<ul class="bars">${rows.map((one) => html`<li key=${one.version ?? ''}>
-    <span class="bar-name">${one.version ? html`<code>${one.version}</code>` : t('versions.silent')}
-      ${one.version && one.version === highlight && html` <span class="fine">${t('versions.target')}</span>`}</span>
-    <span class="bar-track"><span class=${one.version ? 'bar-fill' : 'bar-fill silent'} style=${{ width: `${(one.devices / most) * 100}%` }} /></span>
-    <span class="bar-value">${number(one.devices)} <small>${percent(one.devices / Math.max(all, 1))}</small></span></li>`)}</ul>`;
+export function Versions({ versions, silent }) {
+  const rows = [...versions].sort((a, b) => b.devices - a.devices)
+    .map(({ version, devices }) => ({ key: version, text: html`<code>${version}</code>`, count: devices }));
+  if (silent) rows.push({ key: '', text: t('versions.silent'), count: silent, look: 'silent' });
+  return html`<${Bars} rows=${rows} all=${rows.reduce((sum, one) => sum + one.count, 0)} />`;
 }
 
 const WIDTH = 640;

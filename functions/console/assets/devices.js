@@ -14,7 +14,7 @@ import { Badge, Button, Copyable, Empty, ListTable, Page, Table, When } from './
 export default function Devices({ params }) {
   const { name } = useProduct(params.key);
   const where = path`/v1/products/${params.key}/devices`;
-  const list = useList(where);
+  const list = useList(where, {}, { by: 'name' });
   const [registering, setRegistering] = useState(false);
   const [find, setFind] = useState('');
   const [missing, setMissing] = useState();

@@ -81,6 +81,11 @@ export const shortMoment = (ms) => format(Intl.DateTimeFormat, {
   month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23',
 }).format(ms);
 
+/** A moment to the second, in one short line. */
+export const momentOfDay = (ms) => format(Intl.DateTimeFormat, {
+  month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+}).format(ms);
+
 /** The time of a day. */
 export const clock = (ms) => format(Intl.DateTimeFormat, {
   hour: '2-digit', minute: '2-digit', hourCycle: 'h23',

@@ -2,7 +2,7 @@
 
 import { classes, copyText, html, useEffect, useRef, useState } from './dom.js';
 import { Icon } from './icons.js';
-import { ago, moment, t, tOr } from './i18n.js';
+import { ago, moment, momentOfDay, t, tOr } from './i18n.js';
 import { toast } from './dialog.js';
 
 let first = true;
@@ -114,10 +114,10 @@ export function Loaded({ of, lines, children }) {
   return html`${of.problem && html`<${Fault} problem=${of.problem} again=${of.reload} />`}${children(of.data)}`;
 }
 
-/** A moment: how long ago, and exactly when one points at it. */
-export function When({ at, exact }) {
+/** A moment: how long ago, and exactly when one points at it; `exact` the other way round, `second` short. */
+export function When({ at, exact, second }) {
   if (!at) return '–';
-  return html`<time datetime=${new Date(at).toISOString()} title=${moment(at)}>${exact ? moment(at) : ago(at)}</time>`;
+  return html`<time datetime=${new Date(at).toISOString()} title=${exact || second ? `${moment(at)} (${ago(at)})` : moment(at)}>${second ? momentOfDay(at) : exact ? moment(at) : ago(at)}</time>`;
 }
 
 /** Characters of a long id that tell it from others of a page. */
@@ -130,10 +130,13 @@ export function Copyable({ text, label, block, short }) {
     setDone(await copyText(text));
     toast(t('state.copied'), 'good');
   };
-  return html`<span class=${classes('copyable', block && 'block')}><code title=${short && text}>${short ? `${text.slice(0, SHORT)}…` : text}</code>
+  return html`<span class=${classes('copyable', block && 'block', short && 'short')}><code title=${short && text}>${short ? `${text.slice(0, SHORT)}…` : text}</code>
     <${Button} kind="quiet" small icon=${done ? 'check' : 'copy'} label=${label ?? t('action.copy', { what: text })}
       onClick=${copy} /></span>`;
 }
+
+/** The first cell of a row: what it is called, where that leads, and what it belongs to. */
+export const Name = ({ href, under, children }) => html`<a href=${href}>${children}</a>${under && html`<span class="under">${under}</span>`}`;
 
 /** Pairs of a word and what it is. Pairs without a value are left out. */
 export function Facts({ of }) {

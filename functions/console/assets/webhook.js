@@ -42,13 +42,13 @@ export default function Webhook({ params, query }) {
     seen.current = signature;
   }, [signature]);
   const columns = [
-    { key: 'at', title: t('package.created'), head: true, cell: (one) => html`<${When} at=${one.created_at} exact />` },
-    { key: 'type', title: t('event.type'), cell: (one) => html`<${Chip}>${tOr(`webhook.${one.event_type}`, one.event_type)}<//>` },
+    { key: 'at', title: t('package.created'), head: true, cell: (one) => html`<${When} at=${one.created_at} second />` },
+    { key: 'type', title: t('delivery.event'), cell: (one) => html`<${Chip}>${tOr(`webhook.${one.event_type}`, one.event_type)}<//>
+      <span class="under"><${Copyable} text=${one.event_id} short /></span>` },
     { key: 'status', title: t('state.title'), cell: (one) => html`<${Badge} status=${one.status} noun="delivery" />` },
-    { key: 'attempts', title: t('delivery.attempts'), end: true, cell: (one) => one.attempts },
-    { key: 'last', title: t('delivery.last'), wide: true, cell: (one) => [one.last_status, one.last_error].filter(Boolean).join(' · ') || '–' },
+    { key: 'last', title: t('delivery.last'), wide: true, cell: (one) => html`${[one.last_status, one.last_error].filter(Boolean).join(' · ') || '–'}
+      ${one.attempts > 0 && html`<span class="under">${t('delivery.attempts', { count: one.attempts })}</span>`}` },
     { key: 'next', title: t('delivery.next'), cell: (one) => html`<${When} at=${one.delivered_at ?? one.next_attempt_at} />` },
-    { key: 'id', title: t('delivery.event'), cell: (one) => html`<${Copyable} text=${one.event_id} short />` },
     { key: 'do', title: t('action.title'), quiet: true, end: true, hidden: !may('operator'), cell: (one) => html`<${Button} small icon="again"
       onClick=${attempt(() => post(`${where}${path`/deliveries/${one.delivery_id}/replay`}`), 'delivery.replayed')}>${t('delivery.replay')}<//>` },
   ];

@@ -10,7 +10,7 @@ import { useList } from './poll.js';
 import { to } from './router.js';
 import { Once } from './tokens.js';
 import { bound, may } from './session.js';
-import { Badge, Button, Chip, Empty, ListTable, Page, When } from './ui.js';
+import { Badge, Button, Chip, Empty, ListTable, Name, Page, When } from './ui.js';
 
 /** What a webhook can be told of. */
 const TYPES = ['task.finished', 'version.changed', 'batch.status'];
@@ -20,9 +20,8 @@ export default function Webhooks() {
   const known = products.use();
   const [making, setMaking] = useState(false);
   const columns = [
-    { key: 'url', title: 'URL', head: true, cell: (one) => html`<a href=${to`/webhooks/${one.webhook_id}`}>${one.url}</a>` },
-    { key: 'description', title: t('package.description'), cell: (one) => one.description || '–' },
-    { key: 'types', title: t('webhook.types'), cell: (one) => (one.event_types?.length ? one.event_types : TYPES).map((type) => html`<${Chip} key=${type}>${t(`webhook.${type}`)}<//> `) },
+    { key: 'url', title: 'URL', head: true, cell: (one) => html`<${Name} href=${to`/webhooks/${one.webhook_id}`} under=${one.description}>${one.url}<//>` },
+    { key: 'types', title: t('webhook.types'), cell: (one) => html`<span class="chips">${one.event_types.map((type) => html`<${Chip} key=${type}>${t(`webhook.${type}`)}<//> `)}</span>` },
     { key: 'product', title: t('product.one'), cell: (one) => (one.product_key ? known.by.get(one.product_key)?.name ?? one.product_key : t('filter.all-products')) },
     { key: 'enabled', title: t('state.title'), cell: (one) => html`<${Badge} status=${one.enabled ? 'enabled' : 'disabled'} />` },
     { key: 'waiting', title: t('delivery.pending'), end: true, cell: (one) => number(one.counts.pending + one.counts.behind) },
