@@ -114,4 +114,4 @@ export function minutes(count) {
 }
 
 /** Joins words to a list: "a, b". */
-export const listed = (items) => format(Intl.ListFormat, { type: 'unit', style: 'short' }).format(items);
+export const listed = (items) => format(Intl.ListFormat, { type: 'conjunction', style: 'narrow' }).format(items);

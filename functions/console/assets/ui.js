@@ -145,9 +145,18 @@ export function Facts({ of }) {
     </div>`)}</dl>`;
 }
 
+/** How much of the tab before the present one stays visible. */
+const TAB_MARGIN = 90;
+
 /** Links between the parts of one thing; each part is an address. */
 export function Tabs({ label, of, at }) {
-  return html`<nav class="tabs" aria-label=${label}><ul>${of.map(([key, text, href]) => html`<li key=${key}>
+  const element = useRef();
+  useEffect(() => {
+    // On a phone there is no room for all of them: the present one is brought into view.
+    const current = element.current.querySelector('[aria-current]');
+    if (current) element.current.scrollLeft = current.offsetLeft - element.current.offsetLeft - TAB_MARGIN;
+  }, [at]);
+  return html`<nav class="tabs" ref=${element} aria-label=${label}><ul>${of.map(([key, text, href]) => html`<li key=${key}>
     <a href=${href} aria-current=${key === at ? 'page' : undefined}>${text}</a></li>`)}</ul></nav>`;
 }
 

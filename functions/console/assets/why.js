@@ -2,6 +2,7 @@
 
 import { html } from './dom.js';
 import { get, path } from './api.js';
+import { capital } from './form.js';
 import { knows, moment, t, tOr } from './i18n.js';
 import { Icon } from './icons.js';
 import { packages } from './names.js';
@@ -44,4 +45,4 @@ export const becauseText = ({ code, because }) => tOr(`why.code.${code}`, tOr(`r
 const changeText = ({ code, change }) => change && tOr(`why.fix.${code}`, knows(`reason.${code}`) ? t('why.fix.ended') : change);
 
 /** The service's own words, which know of versions and moments; those it tells in milliseconds. */
-const detailText = (because) => because.replace(/\b\d{13}\b/g, (ms) => moment(Number(ms)));
+const detailText = (because) => capital(because.replace(/\b\d{13}\b/g, (ms) => moment(Number(ms))));

@@ -58,7 +58,7 @@ export async function check(page, screen) {
 export async function picture(page, name, options) {
   if (!PICTURES) return;
   await mkdir(PICTURES, { recursive: true });
-  await page.screenshot({ path: join(PICTURES, `console-${name}.png`), ...options });
+  await page.screenshot({ path: join(PICTURES, `${name}.png`), ...options });
 }
 
 /** Waits until something holds, by asking again as soon as there is an answer. */
