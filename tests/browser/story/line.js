@@ -2,19 +2,16 @@
 
 import { connect, createServer } from 'node:net';
 
-/** Connections that find the line still broken. */
-const REFUSED = 2;
-
 /** Lays a line to the service. Its address is `base`. */
 export async function line(service) {
   const { hostname, port } = new URL(service);
   const near = new Set();
   let left = Infinity;
   let broken;
-  let refused = 0;
+  let stillBroken = false;
   const server = createServer((socket) => {
-    if (refused > 0) {
-      refused -= 1;
+    if (stillBroken) {
+      stillBroken = false;
       return socket.destroy();
     }
     const far = connect(Number(port), hostname);
@@ -46,9 +43,9 @@ export async function line(service) {
   });
   return {
     base: `http://127.0.0.1:${server.address().port}`,
-    /** Lets every connection break, and the first that come after: a browser tries once more by itself and says nothing. */
+    /** Lets every connection break, and the first that comes after: a browser tries once more by itself and says nothing. */
     cutAfter: (bytes) => after(bytes, () => {
-      refused = REFUSED;
+      stillBroken = true;
       for (const socket of near) socket.destroy();
     }),
     /** Lets nothing more pass on the connection that these bytes went by; the others are good. */
