@@ -8,6 +8,7 @@ import { minutes, number, shortMoment, t } from './i18n.js';
 import { useLoad } from './poll.js';
 import { Icon } from './icons.js';
 import { Chip, Facts, Fault, Skeleton } from './ui.js';
+import { becauseText } from './why.js';
 
 /** Parts of a large fleet that a trial run counts before it says "at least". */
 const PARTS_MAX = 20;
@@ -78,6 +79,8 @@ function DryRun({ trial }) {
   return html`<div class=${`note ${devices ? 'good' : 'warn'}`}><${Icon} name=${devices ? 'ok' : 'warn'} />
     <div><p><b>${t(whole ? 'dry.devices' : 'dry.at-least', { count: devices, number: number(devices) })}</b>
       ${time > 0 && ` ${t('dry.time', { time: minutes(Math.ceil(time)) })}`}</p>
-    ${refused.length > 0 && html`<ul>${refused.map((one) => html`<li key=${one.code}>${t('dry.refused', { count: one.count })}:
-      <code>${one.code}</code>${one.devices?.length > 0 && html` <span class="fine">${one.devices.join(', ')}${one.count > one.devices.length && ' …'}</span>`}</li>`)}</ul>`}</div></div>`;
+    </div></div>
+    ${refused.length > 0 && html`<div class="left-out"><h3>${t('dry.refused', { count: refused.reduce((sum, one) => sum + one.count, 0) })}</h3>
+      <ul>${refused.map((one) => html`<li key=${one.code}><b>${number(one.count)}</b> <span>${becauseText(one)}
+        ${one.devices?.length > 0 && html` <span class="fine">${one.devices.join(', ')}${one.count > one.devices.length && ' …'}</span>`}</span></li>`)}</ul></div>`}`;
 }

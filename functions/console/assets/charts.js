@@ -9,7 +9,7 @@ import { Section } from './ui.js';
 
 const HISTORY_LOOK_MS = 10_000;
 /** From below to above: what is done lies at the bottom. */
-const LAYERS = ['succeeded', 'failed', 'canceled', 'in_progress', 'notified', 'queued'];
+const LAYERS = ['succeeded', 'failed', 'canceled', 'in_progress', 'notified', 'queued', 'unconfirmed'];
 
 /** Shares of all tasks as a ring, with how many of a hundred have ended inside. */
 export function Donut({ counts }) {
@@ -103,7 +103,7 @@ export function pushesPerMinute(points) {
   const minutes = new Map();
   for (let index = 1; index < points.length; index += 1) {
     const [before, now] = [points[index - 1], points[index]];
-    const told = (point) => total(point) - (point.queued ?? 0) - (point.canceled ?? 0);
+    const told = (point) => total(point) - (point.queued ?? 0) - (point.unconfirmed ?? 0) - (point.canceled ?? 0);
     const length = Math.max((now.at - before.at) / 60_000, 1);
     // Points may be further apart than a minute; then what was pushed is spread over it.
     const minute = Math.floor(now.at / 60_000) * 60_000;

@@ -50,6 +50,9 @@ export default function Home() {
   <//>`;
 }
 
+/** Where a batch stands among the others: those that fail come first, those that have not begun last. */
+const urgency = ({ counts, status }) => ({ bad: 0, warn: 1, good: status === 'planned' ? 3 : 2 })[failures(counts).level];
+
 /** What all running batches come to. */
 function sumOf(batches) {
   const sum = { waiting: 0, active: 0, succeeded: 0, failed: 0 };
@@ -63,7 +66,7 @@ function sumOf(batches) {
 }
 
 function Running({ batches, reload }) {
-  const upgrades = batches.filter((batch) => batch.kind === 'upgrade');
+  const upgrades = batches.filter((batch) => batch.kind === 'upgrade').sort((a, b) => urgency(a) - urgency(b));
   const levels = upgrades.map((batch) => failures(batch.counts).level);
   const bad = levels.filter((level) => level !== 'good').length;
   const verdict = upgrades.length === 0 ? 'none' : bad ? 'look' : 'good';

@@ -39,7 +39,7 @@ export default function Why({ params, query }) {
 }
 
 /** What decided, in the operator's language. A task that has ended says why it did. */
-export const becauseText = ({ code, because }) => tOr(`why.code.${code}`, tOr(`reason.${code}`, because));
+export const becauseText = ({ code, because }) => tOr(`why.code.${code}`, tOr(`reason.${code}`, because ?? code));
 
 /** What would change it, if anything. */
 const changeText = ({ code, change }) => change && tOr(`why.fix.${code}`, knows(`reason.${code}`) ? t('why.fix.ended') : change);

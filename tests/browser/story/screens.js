@@ -1,6 +1,6 @@
 // The console's screens, by who has a use for them.
 
-import { until } from './browser.js';
+import { calm } from './browser.js';
 
 const STEPS = ['package', 'target', 'timing', 'options', 'review'];
 
@@ -22,6 +22,5 @@ export const screens = (made) => ({
 export const visitOf = (page, service) => async (address) => {
   await page.goto(`${service.base}/console/#${address}`);
   await page.getByRole('heading', { level: 1 }).waitFor();
-  await page.waitForLoadState('networkidle');
-  await until(`${address} is loaded`, async () => await page.locator('.skeleton').count() === 0);
+  await calm(page);
 };

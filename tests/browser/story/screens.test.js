@@ -160,7 +160,6 @@ describe('every screen', { concurrency: 1 }, () => {
     const { page, close } = await open(browser, { token: service.token });
     await page.clock.install();
     await visit(page, '/');
-    await page.waitForLoadState('networkidle');
     let asked = 0;
     page.on('request', () => { asked += 1; });
     const look = (hidden) => page.evaluate((is) => {
