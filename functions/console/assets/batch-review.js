@@ -71,7 +71,10 @@ export function Review({ draft, pack, makers }) {
   ]} />`;
 }
 
-function DryRun({ trial }) {
+/** What the trial run came to. It comes after the rest of the screen is drawn, and is read out when it does. */
+const DryRun = ({ trial }) => html`<div class="dry-run" role="status"><${Outcome} trial=${trial} /></div>`;
+
+function Outcome({ trial }) {
   if (trial.loading && trial.data === undefined) return html`<${Skeleton} lines="1" />`;
   if (trial.problem) return html`<${Fault} problem=${trial.problem} again=${trial.reload} />`;
   if (!trial.data) return null;

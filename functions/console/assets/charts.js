@@ -48,8 +48,8 @@ export function Versions({ versions, silent }) {
   return html`<${Bars} rows=${rows} all=${rows.reduce((sum, one) => sum + one.count, 0)} />`;
 }
 
-const WIDTH = 640;
-const HEIGHT = 180;
+const WIDTH = 420;
+const HEIGHT = 140;
 
 /** Reads how a batch came along; a service that keeps no history has nothing to show. */
 export function History({ batch }) {
@@ -116,9 +116,9 @@ function Pushes({ points, rate }) {
   const bars = pushesPerMinute(points);
   const x = scale(points);
   const most = Math.max(1, ...bars.map((one) => one.count));
-  const width = Math.max(2, Math.min(24, (WIDTH / Math.max(bars.length, 1)) * 0.7));
+  const width = Math.max(2, Math.min(16, (WIDTH / Math.max(bars.length, 1)) * 0.7));
   return html`<svg class="chart" viewBox=${`0 -4 ${WIDTH} ${HEIGHT + 26}`} role="img" aria-label=${t('chart.pushes.text', { most, rate })}>
     ${bars.map((one) => html`<rect key=${one.at} class="push" x=${Math.min(Math.max(x(one.at + 30_000) - width / 2, 0), WIDTH - width)} width=${width}
       y=${HEIGHT - (one.count / most) * (HEIGHT - 18)} height=${(one.count / most) * (HEIGHT - 18)} rx="2" />`)}
-    <text class="peak" x="0" y="8">${t('chart.peak', { most })}</text><${Times} points=${points} /></svg>`;
+    <text class="peak" x="0" y="8">${t('chart.peak', { most, rate })}</text><${Times} points=${points} /></svg>`;
 }

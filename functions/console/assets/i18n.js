@@ -109,7 +109,7 @@ export function ago(ms, now = Date.now()) {
 
 /** A time that something takes, in minutes. */
 export function minutes(count) {
-  if (count >= 120 && count % 60 === 0) return t('time.hours', { count: count / 60 });
+  if (count >= 120) return t('time.hours', { count: Math.round(count / 6) / 10 });
   return t('time.minutes', { count });
 }
 

@@ -405,7 +405,7 @@ export default {
   'chart.over-time.text': 'Of {count} tasks, {succeeded} succeeded and {failed} failed by now.',
   'chart.pushes': 'Pushes per minute',
   'chart.pushes.text': 'At most {most} pushes in a minute; {rate} are allowed.',
-  'chart.peak': 'at most {most}',
+  'chart.peak': 'peak {most}, limit {rate}',
   'versions.silent': 'none told',
   'count.devices': ['{number} device', '{number} devices'],
   'wizard.steps': 'Steps',

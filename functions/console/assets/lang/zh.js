@@ -405,7 +405,7 @@ export default {
   'chart.over-time.text': '{count} 个任务中，目前 {succeeded} 个成功，{failed} 个失败。',
   'chart.pushes': '每分钟推送数',
   'chart.pushes.text': '每分钟最多推送 {most} 台，上限 {rate}。',
-  'chart.peak': '峰值 {most}',
+  'chart.peak': '峰值 {most}，上限 {rate}',
   'versions.silent': '未上报',
   'count.devices': '{number} 台设备',
   'wizard.steps': '步骤',
