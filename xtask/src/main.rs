@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod check;
 mod guard;
+mod npm;
 mod rules;
 mod step;
 mod tidy;
