@@ -4,6 +4,8 @@
 //! operators and devices do. Rules have their tests elsewhere, where they are quicker to ask.
 
 mod access;
+mod bucket;
+mod clients;
 mod cloud;
 mod console;
 mod crash;

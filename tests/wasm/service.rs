@@ -27,12 +27,11 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start() -> Self {
-        // Where the tests' own receivers of webhooks listen.
-        Self::start_with("http://127.0.0.1:*")
+        Self::start_with(&[])
     }
 
-    /// Starts a service whose webhooks may reach these hosts.
-    pub(crate) fn start_with(webhook_hosts: &str) -> Self {
+    /// Starts a service with some variables of its own.
+    pub(crate) fn start_with(own: &[(&str, &str)]) -> Self {
         let [api_token, internal_token, url_signing_key, secrets_key, mqtt_password, key_id, key_secret] =
             std::array::from_fn(|_| secret());
         let variables = [
@@ -46,10 +45,12 @@ impl Service {
             ("public_base_url", "http://127.0.0.1:${http_port}"),
             ("internal_base_url", "http://127.0.0.1:${http_port}"),
             ("mqtt_address", "mqtt://127.0.0.1:${mqtt_port}"),
-            ("webhook_hosts", webhook_hosts),
+            // Where the tests' own receivers of webhooks listen.
+            ("webhook_hosts", "http://127.0.0.1:*"),
         ];
         let mut arguments: Vec<String> = Vec::new();
-        for (name, value) in variables {
+        // Of two values for one name the later counts.
+        for (name, value) in variables.iter().chain(own) {
             arguments.extend(["--variable".to_owned(), format!("{name}={value}")]);
         }
         let probe = component("kv_probe");

@@ -130,7 +130,7 @@ async fn an_event_arrives_signed_after_a_refusal_and_one_that_is_never_answered_
 
 #[tokio::test]
 async fn an_entry_for_any_host_does_not_open_this_machine() {
-    let service = Service::start_with("http://*:*");
+    let service = Service::start_with(&[("webhook_hosts", "http://*:*")]);
     let operator = service.operator();
     let receiver = Receiver::start().await;
     let port = receiver.address.port();
@@ -149,7 +149,7 @@ async fn an_entry_for_any_host_does_not_open_this_machine() {
 
 #[tokio::test]
 async fn a_host_that_no_entry_allows_is_not_reached() {
-    let service = Service::start_with("https://*:*");
+    let service = Service::start_with(&[("webhook_hosts", "https://*:*")]);
     let operator = service.operator();
     let receiver = Receiver::start().await;
     let (id, _) = webhook(&operator, &format!("http://{}/", receiver.address)).await;

@@ -1,13 +1,13 @@
 //! The console in a real browser: `tests/browser`, with what it needs installed where that can be done.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, bail};
 
 use crate::step::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{build, check};
+use crate::{build, check, npm};
 
 /// Programs that the tests need, each with Debian's package that has it.
 const NEEDED: [(&str, &str); 3] = [("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")];
@@ -47,29 +47,16 @@ pub(crate) fn step(workspace: &Workspace, steps: &mut Steps) -> anyhow::Result<(
 /// Installs what the tests are made of, exactly as it was locked, and runs them.
 fn drive(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
     let folder = workspace.root.join("tests").join("browser");
-    let npm = || {
-        let mut npm = Command::new("npm");
-        npm.current_dir(&folder);
-        npm
-    };
-    if !is_installed(&folder) {
-        step::run(npm().arg("ci"))?;
+    if !npm::install(&folder)? {
+        bail!("npm does not run");
     }
-    let mut test = npm();
-    test.args(["test", "--"]).args(arguments);
+    let mut test = Command::new("npm");
+    test.current_dir(&folder).args(["test", "--"]).args(arguments);
     test.env("CARGO_TARGET_DIR", &workspace.target).env(check::WASM_DIR, workspace.wasm());
     if let Some(browser) = browser() {
         test.env(BROWSER, browser);
     }
     step::run(&mut test).context("tests/browser says what went wrong, and where the last screen is kept")
-}
-
-/// Tells whether the last `npm ci` was for the present lock file. It writes a lock file of its own when it is done.
-fn is_installed(folder: &Path) -> bool {
-    let changed = |file: PathBuf| file.metadata().and_then(|metadata| metadata.modified()).ok();
-    let locked = changed(folder.join("package-lock.json"));
-    let installed = changed(folder.join("node_modules").join(".package-lock.json"));
-    matches!((locked, installed), (Some(locked), Some(installed)) if installed >= locked)
 }
 
 /// The browser to use: the one that was named, or the one on the path.
@@ -114,22 +101,6 @@ fn install(packages: &[&str]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_installed_for_an_older_lock_file_is_installed_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let lock = folder.path().join("package-lock.json");
-        std::fs::write(&lock, "{}").unwrap();
-        assert!(!is_installed(folder.path()));
-        std::fs::create_dir(folder.path().join("node_modules")).unwrap();
-        let installed = folder.path().join("node_modules/.package-lock.json");
-        std::fs::write(&installed, "{}").unwrap();
-        assert!(is_installed(folder.path()));
-        let later =
-            std::fs::metadata(&installed).unwrap().modified().unwrap() + std::time::Duration::from_secs(1);
-        std::fs::File::options().write(true).open(&lock).unwrap().set_modified(later).unwrap();
-        assert!(!is_installed(folder.path()));
-    }
 
     #[test]
     fn programs_are_found_on_the_path() {

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::step::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{browser, build, rules, tidy};
+use crate::{browser, build, npm, rules, tidy};
 
 /// Where tests look for the components.
 pub(crate) const WASM_DIR: &str = "OVERAIR_WASM_DIR";
@@ -59,6 +59,11 @@ fn test_steps(workspace: &Workspace, arguments: &[String], steps: &mut Steps) ->
     steps.take("tidy", || tidy::run(workspace))?;
     steps.take("functions for wasm", || build::functions(workspace))?;
     steps.take("host, devices and command line", || build::programs(workspace, &build::PROGRAMS))?;
+    let mut has_clients = false;
+    steps.take("clients that others have written", || {
+        has_clients = npm::install(&workspace.root.join("tests/clients"))?;
+        Ok(())
+    })?;
     let wasm = workspace.wasm();
     steps.take("tests", || {
         let mut cargo = workspace.cargo();
@@ -71,6 +76,9 @@ fn test_steps(workspace: &Workspace, arguments: &[String], steps: &mut Steps) ->
         }
         step::run(cargo.env(WASM_DIR, &wasm))
     })?;
+    if !has_clients {
+        eprintln!("skipped: an upload by a client from npm (install npm)");
+    }
     if !step::is_there(Command::new("sh").args(["-c", "command -v mosquitto_pub"])) {
         eprintln!("skipped: what the README does with an MQTT client (install mosquitto-clients)");
     }

@@ -5,6 +5,7 @@ mod browser;
 mod build;
 mod check;
 mod guard;
+mod npm;
 mod rules;
 mod step;
 mod tidy;

@@ -75,7 +75,7 @@ mod entry {
             None => (StatusCode::BAD_REQUEST, "how many bytes?".to_owned()),
         };
         let length = answer.len().into();
-        let mut response = spin_sdk::http::Response::new(FullBody::new(answer.into_bytes()));
+        let mut response = spin_sdk::http::Response::new(FullBody::new(bytes::Bytes::from(answer)));
         response.headers_mut().insert("content-length", length);
         *response.status_mut() = status;
         response

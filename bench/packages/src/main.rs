@@ -1,5 +1,6 @@
 //! Measures uploads and downloads of one large file: uploads beside the hashing alone that they consist of for the most part,
-//! hashing in a component beside the same code natively, downloads beside nginx with the same bytes.
+//! hashing in a component beside the same code natively, and beside the disk, which has to have every byte before an upload is
+//! acknowledged; downloads beside nginx with the same bytes.
 //!
 //! Rates of a machine that does other things as well go up and down by the minute, so all of them take turns, and what counts
 //! is the median of the turns' ratios. The load runs in this process and the host in a child, both on the same cores. A MB is
@@ -30,6 +31,8 @@ const HASH: (&str, &str) = ("/bench/hash", "bench_hash");
 /// The file that nginx serves.
 const FILE: &str = "image.bin";
 const BYTES_PER_MB: u64 = 1024 * 1024;
+/// Bytes that a plain file takes between two waits for the disk: as many as an upload has on their way at once.
+const SYNC_BYTES: u64 = 1024 * 1024;
 
 /// Measures uploads and downloads of one large file, beside hashing alone and beside nginx.
 #[derive(Parser)]
@@ -91,6 +94,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
             }
             continue;
         }
+        rates.disk.push(timed(size, || write_durably(work.path(), size))?.1);
         rates.native.push(native_rate);
         rates.hash.push(hash_rate);
         rates.upload.push(upload_rate);
@@ -114,6 +118,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<()> {
 struct Rates {
     native: Vec<f64>,
     hash: Vec<f64>,
+    disk: Vec<f64>,
     upload: Vec<f64>,
     download: Vec<f64>,
     nginx: Vec<f64>,
@@ -124,7 +129,9 @@ impl Rates {
         println!("upload_mb_s: {:.0}", median(self.upload.clone()));
         println!("hash_mb_s: {:.0}", median(self.hash.clone()));
         println!("hash_native_mb_s: {:.0}", median(self.native.clone()));
+        println!("disk_mb_s: {:.0}", median(self.disk.clone()));
         println!("upload_vs_hash: {:.2}", ratio(&self.upload, &self.hash));
+        println!("upload_vs_disk: {:.2}", ratio(&self.upload, &self.disk));
         println!("hash_vs_native: {:.2}", ratio(&self.hash, &self.native));
         println!("download_mb_s: {:.0}", median(self.download.clone()));
         if !self.nginx.is_empty() {
@@ -156,6 +163,23 @@ fn write_file(work: &Path, size: u64) -> anyhow::Result<PathBuf> {
     }
     file.flush()?;
     Ok(folder)
+}
+
+/// Writes a file and waits for the disk now and then, as whoever promises that nothing is lost must.
+fn write_durably(work: &Path, size: u64) -> anyhow::Result<()> {
+    let path = work.join("durable.bin");
+    let mut file = std::fs::File::create(&path)?;
+    let (mut content, mut waiting) = (Content::new(size), 0);
+    while let Some(piece) = content.next_piece() {
+        file.write_all(piece)?;
+        waiting += piece.len() as u64;
+        if waiting >= SYNC_BYTES {
+            file.sync_data()?;
+            waiting = 0;
+        }
+    }
+    file.sync_data()?;
+    Ok(std::fs::remove_file(&path)?)
 }
 
 fn make_package(server: SocketAddr, product_key: &Value, upload_id: &Value) -> anyhow::Result<String> {

@@ -15,7 +15,6 @@ use http_body_util::{BodyExt, StreamBody};
 use ota_core::ids::UploadId;
 use ota_http::Problem;
 use ota_platform::Platform;
-use ota_store::Kv;
 use ota_store::blobs::{self, CHUNK_BYTES, Parts, Pieces};
 
 use crate::bucket::Bucket;
@@ -25,8 +24,8 @@ use crate::chunks::Chunks;
 pub const PART_BYTES: u64 = 5 * 1024 * 1024;
 
 /// Bytes that wait in the store: from the end of the last part until here.
-pub(crate) struct Waiting {
-    pub(crate) chunks: Chunks,
+pub(crate) struct Waiting<P> {
+    pub(crate) chunks: Chunks<P>,
     pub(crate) pieces: Pieces,
     pub(crate) until: u64,
 }
@@ -46,7 +45,7 @@ pub(crate) struct PartWriter<P: Platform> {
     upload: String,
     pub(crate) etags: Vec<String>,
     pub(crate) leftover: (u64, u64),
-    waiting: Waiting,
+    waiting: Waiting<P>,
     /// Bytes of the request that have not come yet.
     coming: u64,
     /// Whether they are the file's last.
@@ -59,7 +58,7 @@ impl<P: Platform> PartWriter<P> {
         platform: &P,
         id: UploadId,
         parts: &Parts,
-        waiting: Waiting,
+        waiting: Waiting<P>,
         coming: u64,
         last: bool,
     ) -> Self {
@@ -92,6 +91,7 @@ impl<P: Platform> PartWriter<P> {
     /// Begins a part if this request can fill one, with what waits for it.
     async fn open(&mut self) -> Result<(), Problem> {
         let (begin, until) = (self.part_end(), self.waiting.until);
+        self.waiting.chunks.settle().await?;
         let there = until - begin + self.coming;
         if there < PART_BYTES && !self.last {
             return Ok(());
@@ -121,7 +121,7 @@ impl<P: Platform> PartWriter<P> {
         self.coming = self.coming.saturating_sub(bytes.len() as u64);
         let Some(part) = &mut self.part else {
             self.waiting.until += bytes.len() as u64;
-            self.waiting.chunks.put(self.platform.kv(), &bytes).await?;
+            self.waiting.chunks.put(&bytes).await?;
             return Ok(false);
         };
         part.send(bytes).await?;
@@ -141,12 +141,12 @@ impl<P: Platform> PartWriter<P> {
         Ok(true)
     }
 
-    /// Stores what waits; `false` when a part was cut short, and what came of it is lost.
-    pub(crate) async fn flush(&self, kv: &impl Kv) -> Result<bool, Problem> {
-        if self.part.is_some() {
+    /// Stores what waits; `false` when a part was cut short, or a chunk not stored, and what came of it is lost.
+    pub(crate) async fn flush(&mut self) -> Result<bool, Problem> {
+        if self.part.is_some() || !self.waiting.chunks.is_whole() {
             return Ok(false);
         }
-        self.waiting.chunks.flush(kv).await?;
+        self.waiting.chunks.flush().await?;
         Ok(true)
     }
 }

@@ -40,10 +40,12 @@ where
         let stored = into_bucket(platform, &bucket, id, &mut arriving).await;
         return stored.map_err(|problem| (problem, true)).map(|()| arriving.stored(Place::Bucket));
     }
-    let mut chunks = Chunks::new(id);
-    match into_store(platform, &mut chunks, &mut arriving).await {
+    let mut chunks = Chunks::new(platform, id);
+    match into_store(&mut chunks, &mut arriving).await {
         Ok(()) => Ok(arriving.stored(Place::Chunks)),
         Err(problem) => {
+            // Nothing may come to be stored after it was removed; what cannot be stored need not be.
+            let _removed_next = chunks.settle().await;
             // The last may be stored though the store failed.
             let range = 0..chunks.full() + 1;
             let removed = blobs::remove_chunks(platform.kv(), id, &Pieces::default(), range).await;
@@ -88,11 +90,7 @@ where
     }
 }
 
-async fn into_store<P, B>(
-    platform: &P,
-    chunks: &mut Chunks,
-    arriving: &mut Arriving<'_, B>,
-) -> Result<(), Problem>
+async fn into_store<P, B>(chunks: &mut Chunks<P>, arriving: &mut Arriving<'_, B>) -> Result<(), Problem>
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
@@ -100,10 +98,10 @@ where
     while let Some(mut bytes) = arriving.next().await? {
         while !bytes.is_empty() {
             let now = bytes.split_to(chunks.room().min(bytes.len()));
-            chunks.put(platform.kv(), &now).await?;
+            chunks.put(&now).await?;
         }
     }
-    Ok(chunks.flush(platform.kv()).await?)
+    Ok(chunks.flush().await?)
 }
 
 async fn into_bucket<P, B>(

@@ -77,7 +77,7 @@ struct Step {
 
 /// Where the bytes go.
 enum Sink<P: Platform> {
-    Chunks(Chunks),
+    Chunks(Chunks<P>),
     Parts(Box<PartWriter<P>>),
 }
 
@@ -124,6 +124,8 @@ where
     let whole_or_nothing = checksum.is_some();
     let fed = writer.feed(body, checksum).await;
     if whole_or_nothing && fed.is_err() {
+        // What is on its way is of no use to anybody, and may fail as well.
+        let _unused = writer.settle().await;
         rest(platform, &arrival).await?;
         return fed.map(|()| Appended::Until(arrival.offset));
     }
@@ -187,7 +189,7 @@ impl<'a, P: Platform> Writer<'a, P> {
         if told.is_some_and(|told| told > arrival.size - offset) {
             return Err(beyond(arrival.size));
         }
-        let chunks = Chunks::resume(platform.kv(), arrival).await?;
+        let chunks = Chunks::resume(platform, arrival).await?;
         let looked_at = chunks.full();
         let sink = match &arrival.parts {
             None => Sink::Chunks(chunks),
@@ -242,28 +244,38 @@ impl<'a, P: Platform> Writer<'a, P> {
     async fn put(&mut self, bytes: Bytes, notes: bool) -> Result<(), Problem> {
         self.hashes.update(&bytes);
         self.offset += bytes.len() as u64;
-        let (stored, full) = match &mut self.sink {
+        let (is_step, full) = match &mut self.sink {
             Sink::Chunks(chunks) => {
-                chunks.put(self.platform.kv(), &bytes).await?;
-                (chunks.is_stored(), chunks.full())
+                chunks.put(&bytes).await?;
+                (chunks.is_even(), chunks.full())
             }
             Sink::Parts(parts) => (parts.put(bytes).await?, parts.full()),
         };
-        if !stored {
+        let is_due = match self.sink {
+            Sink::Chunks(_) => full - self.looked_at >= UNNOTED_CHUNKS_MAX,
+            Sink::Parts(_) => true,
+        };
+        if !is_step || !is_due {
             return Ok(());
         }
+        self.settle().await?;
         self.take_step();
-        let due = full - self.looked_at >= UNNOTED_CHUNKS_MAX;
-        if due {
-            self.looked_at = full;
-        }
-        match (due || matches!(self.sink, Sink::Parts(_)), notes) {
-            (true, true) => self.note(true).await.map(drop),
+        self.looked_at = full;
+        if notes {
+            self.note(true).await.map(drop)
+        } else if blobs::is_writer(self.platform.kv(), self.id, self.writer).await? {
+            Ok(())
+        } else {
             // What is not to be noted yet must not be written in somebody's place either.
-            (true, false) if !blobs::is_writer(self.platform.kv(), self.id, self.writer).await? => {
-                Err(taken_over())
-            }
-            _ => Ok(()),
+            Err(taken_over())
+        }
+    }
+
+    /// Waits until all is stored that can be.
+    async fn settle(&mut self) -> Result<(), Problem> {
+        match &mut self.sink {
+            Sink::Chunks(chunks) => Ok(chunks.settle().await?),
+            Sink::Parts(_) => Ok(()),
         }
     }
 
@@ -303,13 +315,14 @@ impl<'a, P: Platform> Writer<'a, P> {
 
     /// Stores what has come of the present step too, if it can be, and says that nobody writes any more.
     async fn end(mut self) -> Result<Arrival, Problem> {
-        let kv = self.platform.kv();
-        let stored = match &self.sink {
-            Sink::Chunks(chunks) => {
-                chunks.flush(kv).await?;
+        let stored = match &mut self.sink {
+            Sink::Chunks(chunks) if chunks.is_whole() => {
+                chunks.flush().await?;
                 true
             }
-            Sink::Parts(parts) => parts.flush(kv).await?,
+            // What was stored before is noted.
+            Sink::Chunks(_) => false,
+            Sink::Parts(parts) => parts.flush().await?,
         };
         if stored {
             self.take_step();
