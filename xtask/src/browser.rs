@@ -56,7 +56,7 @@ fn drive(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
     if let Some(browser) = browser() {
         test.env(BROWSER, browser);
     }
-    step::run(&mut test).context("tests/browser says what went wrong, and where the last screen is kept")
+    step::run(&mut test).context("tests/browser")
 }
 
 /// The browser to use: the one that was named, or the one on the path.

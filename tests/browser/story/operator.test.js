@@ -45,7 +45,8 @@ const chapter = (title, tell) => test(title, async () => {
     await tell();
   } catch (error) {
     wentWrong = title;
-    await page.screenshot({ path: join(tmpdir(), 'overair-console-fault.png') }).catch(() => {});
+    const picture = join(tmpdir(), 'overair-console-fault.png');
+    await page.screenshot({ path: picture }).then(() => console.error(`what was on the screen: ${picture}`), () => {});
     throw error;
   }
 });
