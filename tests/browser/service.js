@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
-import { mkdtemp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,6 +14,8 @@ const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
 const WASM = process.env.OVERAIR_WASM_DIR ?? join(TARGET, 'wasm32-wasip2/wasm');
 /** The first start of all compiles every component. */
 const READY_WITHIN_MS = 240_000;
+/** As much of the log tells why a host has ended. */
+const LOG_BYTES_SHOWN = 2_000;
 
 const program = (name) => {
   const file = join(TARGET, 'debug', name);
@@ -69,6 +71,10 @@ export async function startService() {
     });
   });
   const children = [child];
+  let stopping = false;
+  child.once('exit', async (code, signal) => {
+    if (!stopping) console.error(`the host has ended by itself (${signal ?? code}):\n${(await readFile(log, 'utf8')).slice(-LOG_BYTES_SHOWN)}`);
+  });
   return {
     base: `http://${ready.http}`, mqtt: ready.mqtt, token, log,
     api: (method, path, body) => call(`http://${ready.http}`, token, method, path, body),
@@ -78,6 +84,7 @@ export async function startService() {
       return { stop: () => stop(devices) };
     },
     async stop() {
+      stopping = true;
       await Promise.all(children.map(stop));
       await rm(data, { recursive: true, force: true });
     },

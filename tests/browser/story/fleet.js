@@ -68,11 +68,6 @@ export async function furnish(service, hook) {
   });
   made.ended = await batch({ package_id: made.lockPackage, target: { selection: 'specific', devices: names('lock', 4) } });
   await batch({ package_id: stationPackage, mode: 'dynamic', source_versions: ['0.9.0'], target: { selection: 'all' } });
-  made.planned = await batch({
-    package_id: made.lockPackage, target: { selection: 'gray', gray_percent: '25' }, source_versions: ['4.0.2'],
-    schedule: { start_at: Date.now() + DAY_MS, end_at: Date.now() + 2 * DAY_MS },
-  });
-
   const token = async (body) => (await api('POST', '/v1/tokens', body)).token;
   made.tokens = {
     viewer: await token({ name: 'wall-display', role: 'viewer' }),
@@ -84,5 +79,10 @@ export async function furnish(service, hook) {
   made.webhook = webhook.webhook_id;
   await until('the tasks wait for consent', async () => (await api('GET', `/v1/batches/${made.batch}`)).counts.unconfirmed === 2);
   await until('one batch has ended', async () => (await api('GET', `/v1/batches/${made.ended}`)).status === 'completed');
+  // Now its devices are busy no more.
+  made.planned = await batch({
+    package_id: made.lockPackage, target: { selection: 'gray', gray_percent: '25' }, source_versions: ['4.0.2'],
+    schedule: { start_at: Date.now() + DAY_MS, end_at: Date.now() + 2 * DAY_MS },
+  });
   return made;
 }

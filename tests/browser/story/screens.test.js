@@ -74,6 +74,8 @@ describe('every screen', { concurrency: 1 }, () => {
     assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');
     await visit(page, `/batches/${made.batch}`);
     await page.getByText('待确认').first().waitFor();
+    await visit(page, `/batches/${made.running}`);
+    await page.getByRole('heading', { name: '失败原因' }).waitFor();
     await picture(page, 'console-dark-zh');
     await close();
   });
