@@ -15,7 +15,7 @@ const PARTS_MAX = 20;
 
 /** Asks what a batch would do; nothing when the service does not know how to tell. */
 async function tryOut(body, signal) {
-  const sum = { devices: 0, refused: [], minutes: 0, whole: false };
+  const sum = { devices: 0, refused: [], minutes: 0 };
   let cursor;
   for (let part = 0; part < PARTS_MAX; part += 1) {
     let answer;
@@ -34,9 +34,10 @@ async function tryOut(body, signal) {
       else sum.refused.push({ ...refused });
     }
     cursor = answer.next_cursor;
-    if (!cursor) return { ...sum, whole: answer.walked !== false };
+    if (!cursor) break;
   }
-  return sum;
+  sum.refused.sort((a, b) => b.count - a.count);
+  return { ...sum, whole: !cursor };
 }
 
 export function Review({ draft, pack, makers }) {

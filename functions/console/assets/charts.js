@@ -57,7 +57,10 @@ export function History({ batch }) {
     if (problem.status === 404) return { items: [] };
     throw problem;
   }), [batch.batch_id], { every: (data) => (running(batch) && data?.items.length ? HISTORY_LOOK_MS : undefined) });
-  const points = history.data?.items ?? [];
+  const noted = history.data?.items ?? [];
+  // Nothing is noted of the moment it began; then all tasks were ahead.
+  const began = batch.started_at ?? batch.created_at;
+  const points = noted.length && began < noted[0].at ? [{ at: began, queued: total(noted[0]) }, ...noted] : noted;
   if (points.length < 2) return null;
   return html`<${Section} title=${t('chart.history')} class="panel">
     <div class="charts"><figure><figcaption>${t('chart.over-time')}</figcaption><${Areas} points=${points} /></figure>
@@ -113,7 +116,8 @@ export function pushesPerMinute(points) {
 }
 
 function Pushes({ points, rate }) {
-  const bars = pushesPerMinute(points);
+  // What failed without a push counts here as well; the service never pushes more than the rate.
+  const bars = pushesPerMinute(points).map(({ at, count }) => ({ at, count: Math.min(Math.round(count), rate) }));
   const x = scale(points);
   const most = Math.max(1, ...bars.map((one) => one.count));
   const width = Math.max(2, Math.min(16, (WIDTH / Math.max(bars.length, 1)) * 0.7));
