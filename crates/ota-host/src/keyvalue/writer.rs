@@ -18,12 +18,8 @@ use super::{KeyValueError, KeyValueMode, Swap, connect};
 /// Writes in one commit. Bounds how long the first of them waits for the last.
 const COMMIT_WRITES_MAX: usize = 512;
 
-/// Bytes of a page of a new store's file. What is large here is read often, and by few pages: a shard of a fleet has some
-/// tens of kilobytes, a chunk of a package 256.
-const PAGE_BYTES: i64 = 16 * 1024;
-
 /// Pages of the log before it is copied into the file: 16 MiB, so that a busy store is not forever copying.
-const CHECKPOINT_PAGES: i64 = 16 * 1024 * 1024 / PAGE_BYTES;
+const CHECKPOINT_PAGES: i64 = 4096;
 
 type Outcome<T> = Result<T, KeyValueError>;
 type Reply<T> = oneshot::Sender<Outcome<T>>;
@@ -146,7 +142,6 @@ impl Drop for Writer {
 /// Opens the writing connection and makes the table, in Spin's layout.
 pub(super) fn open(path: &Path) -> Outcome<Connection> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
