@@ -4,6 +4,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ROOT } from './service.js';
 
 const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml', '.txt': 'text/plain' };
@@ -39,7 +40,7 @@ function forward(service, incoming, outgoing) {
   incoming.pipe(onward);
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const service = process.argv[2] ?? 'http://127.0.0.1:3000';
   const server = await serve(service, 3001);
   console.log(`http://127.0.0.1:${server.address().port}/console/ with the service at ${service}`);

@@ -3,16 +3,19 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
-import { mkdtemp, mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
-export const ROOT = resolve(import.meta.dirname, '../..');
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
 const WASM = process.env.OVERAIR_WASM_DIR ?? join(TARGET, 'wasm32-wasip2/wasm');
 /** The first start of all compiles every component. */
 const READY_WITHIN_MS = 240_000;
+/** As much of the log tells why a host has ended. */
+const LOG_BYTES_SHOWN = 2_000;
 
 const program = (name) => {
   const file = join(TARGET, 'debug', name);
@@ -47,6 +50,8 @@ export async function startService() {
     api_token: token, internal_token: secret(), url_signing_key: secret(), secrets_key: secret(), mqtt_password: secret(),
     public_base_url: 'http://127.0.0.1:${http_port}', internal_base_url: 'http://127.0.0.1:${http_port}',
     mqtt_address: 'mqtt://127.0.0.1:${mqtt_port}',
+    // Where the tests' own receivers of webhooks listen.
+    webhook_hosts: 'http://127.0.0.1:*',
   };
   const components = (await readdir(join(ROOT, 'functions'))).flatMap((name) => (
     ['--component', `${name}=${join(WASM, `${name.replaceAll('-', '_')}.wasm`)}`]));
@@ -66,6 +71,10 @@ export async function startService() {
     });
   });
   const children = [child];
+  let stopping = false;
+  child.once('exit', async (code, signal) => {
+    if (!stopping) console.error(`the host has ended by itself (${signal ?? code}):\n${(await readFile(log, 'utf8')).slice(-LOG_BYTES_SHOWN)}`);
+  });
   return {
     base: `http://${ready.http}`, mqtt: ready.mqtt, token, log,
     api: (method, path, body) => call(`http://${ready.http}`, token, method, path, body),
@@ -75,6 +84,7 @@ export async function startService() {
       return { stop: () => stop(devices) };
     },
     async stop() {
+      stopping = true;
       await Promise.all(children.map(stop));
       await rm(data, { recursive: true, force: true });
     },

@@ -12,6 +12,7 @@ mod cloud_jobs;
 mod cloud_lists;
 mod conflicts;
 mod consent;
+mod console;
 mod crash;
 mod deltas;
 mod documents;

@@ -7,6 +7,7 @@ mod access;
 mod bucket;
 mod clients;
 mod cloud;
+mod console;
 mod crash;
 mod device;
 mod documents;

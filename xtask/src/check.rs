@@ -6,10 +6,10 @@ use anyhow::Context;
 
 use crate::step::{self, Steps};
 use crate::workspace::Workspace;
-use crate::{build, npm, rules, tidy};
+use crate::{browser, build, npm, rules, tidy};
 
 /// Where tests look for the components.
-const WASM_DIR: &str = "OVERAIR_WASM_DIR";
+pub(crate) const WASM_DIR: &str = "OVERAIR_WASM_DIR";
 
 /// Runs every test there is.
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
@@ -23,6 +23,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> anyhow::Resul
 pub(crate) fn ci(workspace: &Workspace) -> anyhow::Result<()> {
     let mut steps = Steps::default();
     test_steps(workspace, &[], &mut steps)?;
+    browser::step(workspace, &mut steps)?;
     steps.take("clippy", || {
         let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
         step::run(workspace.cargo().args(clippy))

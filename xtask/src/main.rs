@@ -1,6 +1,7 @@
 //! The project's one entry point: `cargo xtask <command>`.
 
 mod bench;
+mod browser;
 mod build;
 mod check;
 mod guard;
@@ -37,7 +38,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// What a reviewer runs: `test`, and clippy, the docs and the dependencies' licenses.
+    /// The console in a real browser, on the service that ships. Part of `ci`.
+    Browser {
+        /// Passed on to the test runner, such as the name of a story.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// What a reviewer runs: `test` and `browser`, and clippy, the docs and the dependencies' licenses.
     Ci,
     /// Finds what the compiler does not: leftovers, dead files, dead links, keys outside their table.
     Tidy,
@@ -79,6 +86,7 @@ fn start(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Up(arguments) => return up::run(&workspace, &arguments),
         Command::Test { arguments } => check::test(&workspace, &arguments)?,
+        Command::Browser { arguments } => browser::run(&workspace, &arguments)?,
         Command::Ci => check::ci(&workspace)?,
         Command::Tidy => tidy::run(&workspace)?,
         Command::Rules => return rules::run(&workspace),

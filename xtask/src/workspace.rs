@@ -138,6 +138,7 @@ mod tests {
         let package = |name: &str, folder: &str, kinds: &[&str]| {
             json!({
                 "name": name,
+                "version": "0.1.0",
                 "manifest_path": format!("/w/{folder}/Cargo.toml"),
                 "targets": [{ "name": name, "crate_types": kinds, "src_path": format!("/w/{folder}/src/lib.rs") }],
             })

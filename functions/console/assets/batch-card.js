@@ -23,6 +23,10 @@ export function targetText({ target, mode }) {
   return `${t(`mode.${mode}`)} · ${(words[target.selection] ?? (() => target.selection))()}`;
 }
 
+/** From which versions a batch leads to which. */
+export const versionsText = (batch) => html`${batch.source_versions.length
+  ? html`<code>${batch.source_versions.join(', ')}</code>` : t('batch.any')} → <code>${batch.target_version}</code>`;
+
 /** What can still be stopped: tasks that have not ended, or devices that join. */
 export const canStop = (batch) => may('operator') && (active(batch.counts) > 0
   || (batch.mode === 'dynamic' && !batch.strategy_canceled_at && batch.status === 'in-progress'));
@@ -36,13 +40,14 @@ export function BatchCard({ batch, changed }) {
   return html`<section class="card batch-card" aria-label=${title}>
     <header><h3><a href=${to`/batches/${batch.batch_id}`}>${title}</a></h3>
       <${Badge} status=${batch.status} noun="batch-status" /></header>
-    <p class="sub">${makers.by.get(batch.product_key)?.name ?? batch.product_key}
-      ${' · '}<code>${batch.source_versions?.length ? `${batch.source_versions.join(', ')} → ` : '→ '}${batch.target_version}</code></p>
+    <p class="sub">${makers.by.get(batch.product_key)?.name ?? batch.product_key} · ${versionsText(batch)}</p>
     <p class="chips"><${Chip}>${targetText(batch)}<//>${batch.needs_confirmation && html`<${Chip}>${t('batch.consent')}<//>`}</p>
     <div class="share"><b>${donePercent(counts)}%</b> <span>${t('batch.ended-of', { done: counts.total - active(counts), total: counts.total })}</span></div>
     <${Bar} counts=${counts} />
     <${Legend} counts=${counts} href=${(status) => `${to`/batches/${batch.batch_id}`}?status=${status}`} />
-    <footer><${FailureRate} counts=${counts} /><span class="fine">${t('batch.started')} <${When} at=${batch.started_at ?? batch.created_at} /></span>
+    <${FailureRate} counts=${counts} />
+    <footer><span class="fine">${batch.status === 'planned' && batch.schedule ? html`${t('batch.starts')} <${When} at=${batch.schedule.start_at} />`
+    : html`${t('batch.started')} <${When} at=${batch.started_at ?? batch.created_at} />`}</span>
       ${canStop(batch) && html`<${Button} small kind="danger-plain" icon="stop" onClick=${() => setStopping(true)}
         aria-label=${t('batch.stop-this', { name: title })}>${t('batch.stop')}<//>`}</footer>
     ${stopping && html`<${CancelBatch} batch=${batch} onClose=${() => setStopping(false)} changed=${changed} />`}

@@ -8,13 +8,14 @@ import { minutes, number, shortMoment, t } from './i18n.js';
 import { useLoad } from './poll.js';
 import { Icon } from './icons.js';
 import { Chip, Facts, Fault, Skeleton } from './ui.js';
+import { becauseText } from './why.js';
 
 /** Parts of a large fleet that a trial run counts before it says "at least". */
 const PARTS_MAX = 20;
 
 /** Asks what a batch would do; nothing when the service does not know how to tell. */
 async function tryOut(body, signal) {
-  const sum = { devices: 0, refused: [], minutes: 0, whole: false };
+  const sum = { devices: 0, refused: [], minutes: 0 };
   let cursor;
   for (let part = 0; part < PARTS_MAX; part += 1) {
     let answer;
@@ -33,9 +34,10 @@ async function tryOut(body, signal) {
       else sum.refused.push({ ...refused });
     }
     cursor = answer.next_cursor;
-    if (!cursor) return { ...sum, whole: answer.walked !== false };
+    if (!cursor) break;
   }
-  return sum;
+  sum.refused.sort((a, b) => b.count - a.count);
+  return { ...sum, whole: !cursor };
 }
 
 export function Review({ draft, pack, makers }) {
@@ -70,7 +72,10 @@ export function Review({ draft, pack, makers }) {
   ]} />`;
 }
 
-function DryRun({ trial }) {
+/** What the trial run came to. It comes after the rest of the screen is drawn, and is read out when it does. */
+const DryRun = ({ trial }) => html`<div class="dry-run" role="status"><${Outcome} trial=${trial} /></div>`;
+
+function Outcome({ trial }) {
   if (trial.loading && trial.data === undefined) return html`<${Skeleton} lines="1" />`;
   if (trial.problem) return html`<${Fault} problem=${trial.problem} again=${trial.reload} />`;
   if (!trial.data) return null;
@@ -78,6 +83,8 @@ function DryRun({ trial }) {
   return html`<div class=${`note ${devices ? 'good' : 'warn'}`}><${Icon} name=${devices ? 'ok' : 'warn'} />
     <div><p><b>${t(whole ? 'dry.devices' : 'dry.at-least', { count: devices, number: number(devices) })}</b>
       ${time > 0 && ` ${t('dry.time', { time: minutes(Math.ceil(time)) })}`}</p>
-    ${refused.length > 0 && html`<ul>${refused.map((one) => html`<li key=${one.code}>${t('dry.refused', { count: one.count })}:
-      <code>${one.code}</code>${one.devices?.length > 0 && html` <span class="fine">${one.devices.join(', ')}${one.count > one.devices.length && ' …'}</span>`}</li>`)}</ul>`}</div></div>`;
+    </div></div>
+    ${refused.length > 0 && html`<div class="left-out"><h3>${t('dry.refused', { count: refused.reduce((sum, one) => sum + one.count, 0) })}</h3>
+      <ul>${refused.map((one) => html`<li key=${one.code}><b>${number(one.count)}</b> <span>${becauseText(one)}
+        ${one.devices?.length > 0 && html` <span class="fine">${one.devices.join(', ')}${one.count > one.devices.length && ' …'}</span>`}</span></li>`)}</ul></div>`}`;
 }

@@ -4,7 +4,7 @@ import { announce, html, useEffect, useRef, useState } from './dom.js';
 import { get, list, path, patch } from './api.js';
 import { batchTitle, canStop, targetText } from './batch-card.js';
 import { CancelBatch } from './batch-cancel.js';
-import { Donut, History } from './charts.js';
+import { Bars, Donut, History } from './charts.js';
 import { Confirm, toast } from './dialog.js';
 import { minutes, shortMoment, t } from './i18n.js';
 import { packages, products } from './names.js';
@@ -13,13 +13,16 @@ import { active, asStatus, FailureRate, Legend, running, STATUSES } from './prog
 import { setQuery, to } from './router.js';
 import { may } from './session.js';
 import { TagsEditor } from './tags.js';
-import { inGroups, taskColumns, taskPath } from './tasks.js';
+import { inGroups, reasonText, taskColumns, taskPath } from './tasks.js';
 import { Badge, Button, Chip, Copyable, Empty, Facts, Fault, ListTable, Page, Section, Skeleton, When } from './ui.js';
 import { Select, Text } from './form.js';
 
 const LOOK_MS = 2_500;
 /** A dynamic batch that nothing happens in is still alive. */
 const CALM_LOOK_MS = 15_000;
+/** Pages of a hundred failed tasks whose reasons are counted, and reasons that are shown. */
+const REASON_PAGES = 3;
+const REASONS_SHOWN = 5;
 /** Failed tasks that are upgraded again by one button. */
 const AGAIN_MAX = 2_000;
 
@@ -58,12 +61,13 @@ function View({ of, loaded, crumbs, query }) {
     ${loaded.problem && html`<${Fault} problem=${loaded.problem} again=${loaded.reload} />`}
     ${!of.expanded && html`<p class="note info">${t('batch.expanding')}</p>`}
     <div class="columns">
-      <${Section} title=${t('batch.progress')} class="panel">
+      <div class="stack"><${Section} title=${t('batch.progress')} class="panel">
         <div class="donut-row"><${Donut} counts=${counts} />
           <div><${Legend} counts=${counts} all href=${(status) => `${to`/batches/${of.batch_id}`}?status=${status}`} />
             <p><${FailureRate} counts=${counts} /></p></div></div>
         <p class="fine">${t('batch.counted')} <${When} at=${of.counted_at} /></p>
       <//>
+      ${counts.failed > 0 && html`<${Reasons} of=${of} />`}</div>
       <${About} of=${of} known=${known} makers=${makers} reload=${loaded.reload} />
     </div>
     <${History} batch=${of} />
@@ -72,6 +76,21 @@ function View({ of, loaded, crumbs, query }) {
     ${asking === 'reupgrade' && html`<${Many} of=${of} what="reupgrade" status="failed" onClose=${close} changed=${loaded.reload} />`}
     ${asking === 'confirm' && html`<${Many} of=${of} what="confirm" status="unconfirmed" onClose=${close} changed=${loaded.reload} />`}
   <//>`;
+}
+
+/** What the failures have in common: the first some hundred of them, by their reason. */
+function Reasons({ of }) {
+  const failed = useLoad(async (signal) => {
+    const { items } = await list(taskPath(of.batch_id), { query: { status: 'failed' }, size: 100, pages: REASON_PAGES, signal });
+    const by = new Map();
+    for (const { reason } of items) by.set(reasonText(reason), (by.get(reasonText(reason)) ?? 0) + 1);
+    return { all: items.length, rows: [...by].sort((a, b) => b[1] - a[1]).slice(0, REASONS_SHOWN) };
+  }, [of.batch_id, of.counts.failed]);
+  const { all, rows } = failed.data ?? { all: 0, rows: [] };
+  if (!all) return null;
+  return html`<${Section} title=${t('reasons.title')} class="panel"><${Bars} all=${all} look="failed" stacked
+    rows=${rows.map(([text, count]) => ({ key: text, text, count }))} />
+    ${all < of.counts.failed && html`<p class="fine">${t('reasons.part', { count: all })}</p>`}<//>`;
 }
 
 function About({ of, known, makers, reload }) {
@@ -116,7 +135,7 @@ function About({ of, known, makers, reload }) {
 
 function Tasks({ of, status, name, reload }) {
   const query = name ? { device_names: name } : { status };
-  const tasks = useList(taskPath(of.batch_id), query, { size: 50 });
+  const tasks = useList(taskPath(of.batch_id), query, { size: 50, by: 'device_name' });
   // The list is read anew when the batch's counts say that something has changed in it.
   const signature = JSON.stringify(of.counts);
   const seen = useRef(signature);

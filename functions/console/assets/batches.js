@@ -1,7 +1,7 @@
 // Batches: all of them, newest first.
 
 import { html } from './dom.js';
-import { batchTitle, targetText } from './batch-card.js';
+import { batchTitle, targetText, versionsText } from './batch-card.js';
 import { Select } from './form.js';
 import { t } from './i18n.js';
 import { packages, products } from './names.js';
@@ -9,7 +9,7 @@ import { useList } from './poll.js';
 import { active, Bar, FailureRate, running } from './progress.js';
 import { setQuery, to } from './router.js';
 import { may } from './session.js';
-import { Badge, Button, ButtonLink, Empty, ListTable, Page, When } from './ui.js';
+import { Badge, Button, ButtonLink, Empty, ListTable, Name, Page, When } from './ui.js';
 
 /** What the list can be narrowed down to; the service lists all, so this is done here. */
 const SHOW = {
@@ -24,15 +24,15 @@ export default function Batches({ query }) {
   const fits = (one) => SHOW[show](one) && (!query.product || one.product_key === query.product);
   const shown = { ...list, items: list.items.filter(fits) };
   const columns = [
-    { key: 'name', title: t('batch.one'), head: true, cell: (one) => html`<a href=${to`/batches/${one.batch_id}`}>${batchTitle(one, known)}</a>
-      ${one.kind === 'verify' && html` <span class="fine">${t('verify.title')}</span>`}` },
-    { key: 'product', title: t('product.one'), cell: (one) => makers.by.get(one.product_key)?.name ?? one.product_key },
-    { key: 'version', title: t('package.target'), cell: (one) => html`<code>${one.target_version}</code>` },
+    { key: 'name', title: t('batch.one'), head: true, cell: (one) => html`<${Name} href=${to`/batches/${one.batch_id}`}
+      under=${[makers.by.get(one.product_key)?.name ?? one.product_key, one.kind === 'verify' && t('verify.title')].filter(Boolean).join(' · ')}>
+      ${batchTitle(one, known)}<//>` },
+    { key: 'version', title: t('package.versions'), cell: versionsText },
     { key: 'target', title: t('batch.target'), cell: (one) => targetText(one) },
     { key: 'status', title: t('state.title'), cell: (one) => html`<${Badge} status=${one.status} noun="batch-status" />` },
     { key: 'bar', title: t('batch.progress'), wide: true, cell: (one) => html`<div class="bar-cell"><${Bar} counts=${one.counts} />
       <span class="fine">${t('home.of', { n: one.counts.total - active(one.counts), all: one.counts.total })}</span></div>
-      <${FailureRate} counts=${one.counts} />` },
+      <${FailureRate} counts=${one.counts} short />` },
     { key: 'at', title: t('package.created'), cell: (one) => html`<${When} at=${one.created_at} />` },
   ];
   const add = may('operator') && html`<${ButtonLink} kind="primary" icon="plus" href=${to`/batches/new`}>${t('batch.new')}<//>`;

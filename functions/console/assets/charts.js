@@ -1,6 +1,6 @@
 // Pictures of numbers, as SVG. Each says in words what it shows.
 
-import { html } from './dom.js';
+import { classes, html } from './dom.js';
 import { get, path } from './api.js';
 import { clock, number, percent, shortMoment, t } from './i18n.js';
 import { useLoad } from './poll.js';
@@ -9,7 +9,7 @@ import { Section } from './ui.js';
 
 const HISTORY_LOOK_MS = 10_000;
 /** From below to above: what is done lies at the bottom. */
-const LAYERS = ['succeeded', 'failed', 'canceled', 'in_progress', 'notified', 'queued'];
+const LAYERS = ['succeeded', 'failed', 'canceled', 'in_progress', 'notified', 'queued', 'unconfirmed'];
 
 /** Shares of all tasks as a ring, with how many of a hundred have ended inside. */
 export function Donut({ counts }) {
@@ -29,21 +29,27 @@ export function Donut({ counts }) {
     <text x="50" y="65" text-anchor="middle" class="donut-word">${t('chart.ended')}</text></svg>`;
 }
 
-/** Versions of a product's devices, the most frequent first. */
-export function Versions({ versions, silent, highlight }) {
-  const all = versions.reduce((sum, one) => sum + one.devices, silent);
-  const rows = [...versions].sort((a, b) => b.devices - a.devices);
-  if (silent) rows.push({ version: null, devices: silent });
-  const most = Math.max(1, ...rows.map((one) => one.devices));
-  return html`<ul class="bars">${rows.map((one) => html`<li key=${one.version ?? ''}>
-    <span class="bar-name">${one.version ? html`<code>${one.version}</code>` : t('versions.silent')}
-      ${one.version && one.version === highlight && html` <span class="fine">${t('versions.target')}</span>`}</span>
-    <span class="bar-track"><span class=${one.version ? 'bar-fill' : 'bar-fill silent'} style=${{ width: `${(one.devices / most) * 100}%` }} /></span>
-    <span class="bar-value">${number(one.devices)} <small>${percent(one.devices / Math.max(all, 1))}</small></span></li>`)}</ul>`;
+/**
+ * Things and how many there are of each, as bars; `stacked` for long words above them.
+ * @param {{rows: {key: string, text: unknown, count: number, look?: string}[], all: number, look?: string, stacked?: boolean}} props
+ */
+export function Bars({ rows, all, look = '', stacked }) {
+  const most = Math.max(1, ...rows.map((one) => one.count));
+  return html`<ul class=${classes('bars', stacked && 'stacked')}>${rows.map((one) => html`<li key=${one.key}><span class="bar-name">${one.text}</span>
+    <span class="bar-track"><span class=${`bar-fill ${one.look ?? look}`} style=${{ width: `${(one.count / most) * 100}%` }} /></span>
+    <span class="bar-value">${number(one.count)} <small>${percent(one.count / Math.max(all, 1))}</small></span></li>`)}</ul>`;
 }
 
-const WIDTH = 640;
-const HEIGHT = 180;
+/** Versions of a product's devices, the most frequent first. */
+export function Versions({ versions, silent }) {
+  const rows = [...versions].sort((a, b) => b.devices - a.devices)
+    .map(({ version, devices }) => ({ key: version, text: html`<code>${version}</code>`, count: devices }));
+  if (silent) rows.push({ key: '', text: t('versions.silent'), count: silent, look: 'silent' });
+  return html`<${Bars} rows=${rows} all=${rows.reduce((sum, one) => sum + one.count, 0)} />`;
+}
+
+const WIDTH = 420;
+const HEIGHT = 140;
 
 /** Reads how a batch came along; a service that keeps no history has nothing to show. */
 export function History({ batch }) {
@@ -51,7 +57,10 @@ export function History({ batch }) {
     if (problem.status === 404) return { items: [] };
     throw problem;
   }), [batch.batch_id], { every: (data) => (running(batch) && data?.items.length ? HISTORY_LOOK_MS : undefined) });
-  const points = history.data?.items ?? [];
+  const noted = history.data?.items ?? [];
+  // Nothing is noted of the moment it began; then all tasks were ahead.
+  const began = batch.started_at ?? batch.created_at;
+  const points = noted.length && began < noted[0].at ? [{ at: began, queued: total(noted[0]) }, ...noted] : noted;
   if (points.length < 2) return null;
   return html`<${Section} title=${t('chart.history')} class="panel">
     <div class="charts"><figure><figcaption>${t('chart.over-time')}</figcaption><${Areas} points=${points} /></figure>
@@ -97,7 +106,7 @@ export function pushesPerMinute(points) {
   const minutes = new Map();
   for (let index = 1; index < points.length; index += 1) {
     const [before, now] = [points[index - 1], points[index]];
-    const told = (point) => total(point) - (point.queued ?? 0) - (point.canceled ?? 0);
+    const told = (point) => total(point) - (point.queued ?? 0) - (point.unconfirmed ?? 0) - (point.canceled ?? 0);
     const length = Math.max((now.at - before.at) / 60_000, 1);
     // Points may be further apart than a minute; then what was pushed is spread over it.
     const minute = Math.floor(now.at / 60_000) * 60_000;
@@ -107,12 +116,13 @@ export function pushesPerMinute(points) {
 }
 
 function Pushes({ points, rate }) {
-  const bars = pushesPerMinute(points);
+  // What failed without a push counts here as well; the service never pushes more than the rate.
+  const bars = pushesPerMinute(points).map(({ at, count }) => ({ at, count: Math.min(Math.round(count), rate) }));
   const x = scale(points);
   const most = Math.max(1, ...bars.map((one) => one.count));
-  const width = Math.max(2, Math.min(24, (WIDTH / Math.max(bars.length, 1)) * 0.7));
+  const width = Math.max(2, Math.min(16, (WIDTH / Math.max(bars.length, 1)) * 0.7));
   return html`<svg class="chart" viewBox=${`0 -4 ${WIDTH} ${HEIGHT + 26}`} role="img" aria-label=${t('chart.pushes.text', { most, rate })}>
     ${bars.map((one) => html`<rect key=${one.at} class="push" x=${Math.min(Math.max(x(one.at + 30_000) - width / 2, 0), WIDTH - width)} width=${width}
       y=${HEIGHT - (one.count / most) * (HEIGHT - 18)} height=${(one.count / most) * (HEIGHT - 18)} rx="2" />`)}
-    <text class="peak" x="0" y="8">${t('chart.peak', { most })}</text><${Times} points=${points} /></svg>`;
+    <text class="peak" x="0" y="8">${t('chart.peak', { most, rate })}</text><${Times} points=${points} /></svg>`;
 }

@@ -12,12 +12,14 @@ import { useProduct } from './products.js';
 import { go, to } from './router.js';
 import { may } from './session.js';
 import { Reason, TaskActions, TaskState } from './tasks.js';
-import { Badge, Button, Copyable, Facts, Fault, ListTable, Page, Section, Skeleton, Table, When } from './ui.js';
+import { becauseText } from './why.js';
+import { Badge, Button, Copyable, Facts, Fault, ListTable, Loaded, Page, Section, Skeleton, Table, When } from './ui.js';
 
 const LOOK_MS = 3_000;
 const CALM_LOOK_MS = 10_000;
-/** Batches among which the device's history is looked for: the newest of its product. */
-const HISTORY_BATCHES = 20;
+/** Batches among which the device's history is looked for: the newest of its product, at first and when somebody looks further back. */
+const HISTORY_BATCHES = 5;
+const HISTORY_BATCHES_MAX = 30;
 
 const wherePath = ({ key, name }) => path`/v1/products/${key}/devices/${name}`;
 
@@ -94,35 +96,34 @@ function CurrentTasks({ tasks, changed }) {
     : html`<p class="fine">${t('device.tasks.none')}</p>`}<//>`;
 }
 
-/** What the newest batches of the product did for this device. Nothing lists them by device, so it is asked for. */
+/** What the newest batches of the product did for this device. Nothing lists them by device, so each is asked. */
 function History({ params }) {
   const known = packages.use();
-  const [asked, setAsked] = useState(0);
+  const [turn, setTurn] = useState(0);
+  const [wanted, setWanted] = useState(HISTORY_BATCHES);
   const history = useLoad(async (signal) => {
-    if (!asked) return null;
     const { items } = await list('/v1/batches', { signal, pages: 2 });
-    const batches = items.filter((one) => one.product_key === params.key).slice(0, HISTORY_BATCHES);
-    return Promise.all(batches.map(async (batch) => ({
+    const batches = items.filter((one) => one.product_key === params.key);
+    const rows = await Promise.all(batches.slice(0, wanted).map(async (batch) => ({
       batch, why: await get(path`/v1/batches/${batch.batch_id}/devices/${params.name}/why`, { signal }),
     })));
-  }, [asked, params.name]);
+    return { rows, more: batches.length > wanted && wanted < HISTORY_BATCHES_MAX };
+  }, [turn, wanted, params.name]);
   const columns = [
     { key: 'batch', title: t('batch.one'), head: true, cell: ({ batch }) => html`<a href=${to`/batches/${batch.batch_id}`}>${batchTitle(batch, known)}</a>
       ${batch.kind === 'verify' && html` <span class="fine">${t('verify.title')}</span>`}` },
     { key: 'at', title: t('package.created'), cell: ({ batch }) => html`<${When} at=${batch.created_at} />` },
     { key: 'task', title: t('task.one'), cell: ({ why }) => (why.task ? html`<${TaskState} task=${why.task} />` : '–') },
-    { key: 'why', title: t('why.because'), wide: true, cell: ({ why, batch }) => html`${why.because} <a href=${`${to`/batches/${batch.batch_id}/why`}?device=${encodeURIComponent(params.name)}`}>
-      ${t('why.rule')} ${why.rule}</a>` },
+    { key: 'why', title: t('why.because'), wide: true, cell: ({ why, batch }) => html`${becauseText(why)} <a class="fine" href=${`${to`/batches/${batch.batch_id}/why`}?device=${encodeURIComponent(params.name)}`}
+      aria-label=${`${t('why.rule')} ${why.rule}`}>${why.rule}</a>` },
     { key: 'do', title: t('action.title'), quiet: true, end: true, cell: ({ why, batch }) => why.task && html`<${TaskActions} task=${why.task}
-      packageId=${batch.package_id} changed=${() => setAsked(asked + 1)} why=${false} />` },
+      packageId=${batch.package_id} changed=${() => setTurn(turn + 1)} why=${false} />` },
   ];
-  return html`<${Section} title=${t('device.history')} lead=${t('device.history.lead')}
-    actions=${html`<${Button} icon=${asked ? 'again' : 'search'} busy=${asked > 0 && history.loading} onClick=${() => setAsked(asked + 1)}>
-      ${t(asked ? 'action.refresh' : 'device.history.ask')}<//>`}>
-    <${Fault} problem=${history.problem} again=${history.reload} />
-    ${asked > 0 && history.loading && html`<${Skeleton} />`}
-    ${history.data && (history.data.length ? html`<${Table} caption=${t('device.history')} columns=${columns} rows=${history.data}
-      rowKey=${({ batch }) => batch.batch_id} />` : html`<p class="fine">${t('device.history.none')}</p>`)}<//>`;
+  return html`<${Section} title=${t('device.history')} lead=${t('device.history.lead')}>
+    <${Loaded} of=${history}>${({ rows, more }) => (rows.length
+    ? html`<${Table} caption=${t('device.history')} columns=${columns} rows=${rows} rowKey=${({ batch }) => batch.batch_id} />
+      ${more && html`<div class="more"><${Button} onClick=${() => setWanted(HISTORY_BATCHES_MAX)}>${t('device.history.more')}<//></div>`}`
+    : html`<p class="fine">${t('device.history.none')}</p>`)}<//><//>`;
 }
 
 function SubDevices({ params }) {

@@ -14,7 +14,7 @@ import { Badge, Button, Copyable, Empty, ListTable, Page, Table, When } from './
 export default function Devices({ params }) {
   const { name } = useProduct(params.key);
   const where = path`/v1/products/${params.key}/devices`;
-  const list = useList(where);
+  const list = useList(where, {}, { by: 'name' });
   const [registering, setRegistering] = useState(false);
   const [find, setFind] = useState('');
   const [missing, setMissing] = useState();
@@ -49,7 +49,7 @@ export default function Devices({ params }) {
       <${Text} label=${t('device.find')} hint=${t('device.find.hint')} type="search" value=${find} onValue=${setFind}
         error=${missing && t('device.missing', { name: missing })} />
       <${Button} type="submit" icon="search">${t('action.find')}<//>
-      <${Button} icon="again" onClick=${list.reload}>${t('action.refresh')}<//>
+      <${Button} icon="again" label=${t('action.refresh')} onClick=${list.reload} />
     </form>
     <${ListTable} list=${shown} caption=${t('device.many')} columns=${columns} rowKey=${(one) => one.name}
       empty=${list.items.length || find ? html`<${Empty} icon="search" title=${t('filter.nothing')} action=${list.more && html`<${Button} onClick=${list.more}>${t('action.more')}<//>`} />`

@@ -42,10 +42,10 @@ export default function Events({ query }) {
     every: (data) => (paused ? undefined : data?.end === false ? 50 : LOOK_MS),
   });
   const columns = [
-    { key: 'at', title: t('event.at'), head: true, cell: (one) => html`<${When} at=${one.at} exact />` },
+    { key: 'at', title: t('event.at'), head: true, cell: (one) => html`<${When} at=${one.at} second />` },
     { key: 'type', title: t('event.type'), cell: (one) => html`<${Chip}>${t(`event.${one.type}`)}<//>` },
-    { key: 'product', title: t('product.one'), cell: (one) => known.by.get(one.product_key)?.name ?? one.product_key },
     { key: 'what', title: t('event.what'), wide: true, cell: (one) => html`<${What} of=${one} />` },
+    { key: 'product', title: t('product.one'), cell: (one) => known.by.get(one.product_key)?.name ?? one.product_key },
     { key: 'more', title: t('event.payload'), wide: true, cell: (one) => html`<details><summary>${t('event.show')}</summary>
       <p><code>${one.topic}</code></p><pre tabindex="0">${JSON.stringify(one.payload, null, 2)}</pre><${Copyable} text=${one.event_id} label=${t('event.copy-id')} /></details>` },
   ];

@@ -60,7 +60,7 @@ function Rest({ problem, bound }) {
 
 /** What a fault of a field says; the code's own words where the console has them in the operator's language. */
 const inWords = (fault) => tOr(`fault.${fault.code}`, capital(fault.detail), { detail: fault.detail });
-const capital = (text) => (text ? text[0].toUpperCase() + text.slice(1) : '');
+export const capital = (text) => (text ? text[0].toUpperCase() + text.slice(1) : '');
 
 /** A field: its label, what helps to fill it in, and what is wrong with it. */
 export function Field({ label, hint, error, optional, children, id }) {

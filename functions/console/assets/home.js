@@ -2,15 +2,15 @@
 
 import { announce, html, useEffect, useRef, useState } from './dom.js';
 import { get, list } from './api.js';
-import { BatchCard, batchTitle } from './batch-card.js';
+import { BatchCard, batchTitle, versionsText } from './batch-card.js';
 import { t } from './i18n.js';
 import { Icon } from './icons.js';
 import { packages, products } from './names.js';
 import { useLoad } from './poll.js';
 import { failures, running } from './progress.js';
 import { to } from './router.js';
-import { may } from './session.js';
-import { Badge, ButtonLink, Empty, Loaded, Page, Section, Table, When } from './ui.js';
+import { bound, may } from './session.js';
+import { Badge, ButtonLink, Empty, Loaded, Name, Page, Section, Table, When } from './ui.js';
 
 /** How often running batches are looked at, and how often when none runs. */
 const LOOK_MS = 4_000;
@@ -50,8 +50,23 @@ export default function Home() {
   <//>`;
 }
 
+/** Where a batch stands among the others: those that fail come first, those that have not begun last. */
+const urgency = ({ counts, status }) => ({ bad: 0, warn: 1, good: status === 'planned' ? 3 : 2 })[failures(counts).level];
+
+/** What all running batches come to. */
+function sumOf(batches) {
+  const sum = { waiting: 0, active: 0, succeeded: 0, failed: 0 };
+  for (const { counts } of batches) {
+    sum.waiting += counts.queued + counts.unconfirmed;
+    sum.active += counts.notified + counts.in_progress;
+    sum.succeeded += counts.succeeded;
+    sum.failed += counts.failed;
+  }
+  return sum;
+}
+
 function Running({ batches, reload }) {
-  const upgrades = batches.filter((batch) => batch.kind === 'upgrade');
+  const upgrades = batches.filter((batch) => batch.kind === 'upgrade').sort((a, b) => urgency(a) - urgency(b));
   const levels = upgrades.map((batch) => failures(batch.counts).level);
   const bad = levels.filter((level) => level !== 'good').length;
   const verdict = upgrades.length === 0 ? 'none' : bad ? 'look' : 'good';
@@ -64,10 +79,11 @@ function Running({ batches, reload }) {
   const known = products.use();
   const noProduct = known.items?.length === 0;
   return html`<div class=${`verdict ${verdict}`}>
-      <${Icon} name=${{ none: 'ok', good: 'ok', look: 'warn' }[verdict]} size="26" /><p>${text}</p></div>
+      <${Icon} name=${{ none: 'ok', good: 'ok', look: 'warn' }[verdict]} size="26" />
+      <div><p>${text}</p>${upgrades.length > 0 && html`<p class="verdict-sum">${t('home.sum', sumOf(upgrades))}</p>`}</div></div>
     <${Section} title=${t('home.running')}>
       ${upgrades.length === 0 ? html`<${Empty} icon="batch" title=${t(noProduct ? 'home.start' : 'home.quiet')}
-        action=${may('operator') && html`<${ButtonLink} kind="primary" href=${noProduct ? to`/products` : to`/batches/new`}>
+        action=${may('operator') && !(noProduct && bound()) && html`<${ButtonLink} kind="primary" href=${noProduct ? to`/products` : to`/batches/new`}>
           ${t(noProduct ? 'product.new' : 'batch.new')}<//>`}>${t(noProduct ? 'home.start.text' : 'home.quiet.text')}<//>`
     : html`<div class="cards">${upgrades.map((batch) => html`<${BatchCard} key=${batch.batch_id} batch=${batch}
         changed=${reload} />`)}</div>`}
@@ -84,9 +100,8 @@ function Waiting() {
   const [all, setAll] = useState(false);
   if (!waiting.data?.length) return null;
   const columns = [
-    { key: 'name', title: t('package.name'), head: true, cell: (one) => html`<a href=${to`/packages/${one.package_id}`}>
-      ${one.name}</a>` },
-    { key: 'product', title: t('product.one'), cell: (one) => known.by.get(one.product_key)?.name ?? one.product_key },
+    { key: 'name', title: t('package.name'), head: true, cell: (one) => html`<${Name} href=${to`/packages/${one.package_id}`}
+      under=${known.by.get(one.product_key)?.name ?? one.product_key}>${one.name}<//>` },
     { key: 'version', title: t('package.target'), cell: (one) => html`<code>${one.target_version}</code>` },
     { key: 'status', title: t('state.title'), cell: (one) => html`<${Badge} status=${one.verification.status} noun="verification" />` },
     { key: 'at', title: t('package.created'), cell: (one) => html`<${When} at=${one.created_at} />` },
@@ -107,9 +122,9 @@ function Ended({ batches }) {
   const makers = products.use();
   if (!batches.length) return null;
   const columns = [
-    { key: 'name', title: t('batch.one'), head: true, cell: (one) => html`<a href=${to`/batches/${one.batch_id}`}>
-      ${batchTitle(one, known)}</a>` },
-    { key: 'product', title: t('product.one'), cell: (one) => makers.by.get(one.product_key)?.name ?? one.product_key },
+    { key: 'name', title: t('batch.one'), head: true, cell: (one) => html`<${Name} href=${to`/batches/${one.batch_id}`}
+      under=${makers.by.get(one.product_key)?.name ?? one.product_key}>${batchTitle(one, known)}<//>` },
+    { key: 'version', title: t('package.versions'), cell: versionsText },
     { key: 'status', title: t('state.title'), cell: (one) => html`<${Badge} status=${one.status} noun="batch-status" />` },
     { key: 'good', title: t('status.succeeded'), end: true, cell: (one) => t('home.of', { n: one.counts.succeeded, all: one.counts.total }) },
     { key: 'bad', title: t('status.failed'), end: true, cell: (one) => t('number', { n: one.counts.failed }) },

@@ -81,6 +81,11 @@ export const shortMoment = (ms) => format(Intl.DateTimeFormat, {
   month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23',
 }).format(ms);
 
+/** A moment to the second, in one short line. */
+export const momentOfDay = (ms) => format(Intl.DateTimeFormat, {
+  month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+}).format(ms);
+
 /** The time of a day. */
 export const clock = (ms) => format(Intl.DateTimeFormat, {
   hour: '2-digit', minute: '2-digit', hourCycle: 'h23',
@@ -104,9 +109,9 @@ export function ago(ms, now = Date.now()) {
 
 /** A time that something takes, in minutes. */
 export function minutes(count) {
-  if (count >= 120 && count % 60 === 0) return t('time.hours', { count: count / 60 });
+  if (count >= 120) return t('time.hours', { count: Math.round(count / 6) / 10 });
   return t('time.minutes', { count });
 }
 
 /** Joins words to a list: "a, b". */
-export const listed = (items) => format(Intl.ListFormat, { type: 'unit', style: 'short' }).format(items);
+export const listed = (items) => format(Intl.ListFormat, { type: 'conjunction', style: 'narrow' }).format(items);

@@ -3,12 +3,15 @@
 import { html, render, useEffect, useState, useErrorBoundary } from './dom.js';
 import { preferred, speak, t } from './i18n.js';
 import { Screens, to, useAddress } from './router.js';
-import { begin, onSession, session } from './session.js';
+import { begin, end, may, onSession, session } from './session.js';
 import { Button, ButtonLink, Empty, Fault, Page, Skeleton } from './ui.js';
 import { lookUpSelf, Shell } from './shell.js';
 import { applyTheme } from './theme.js';
 
-/** The screens, by address. The first and the ways to it are small; each other one comes when it is asked for. */
+/** How soon a service that could not be reached is asked again who the bearer of the token is. */
+const ASK_AGAIN_MS = 5_000;
+
+/** The screens, by address, some with the least role that has a use for them. Each comes when it is asked for. */
 const ROUTES = [
   ['', () => import('./home.js')],
   ['products', () => import('./products.js')],
@@ -20,18 +23,18 @@ const ROUTES = [
   ['products/:key/security', () => import('./security.js')],
   ['products/:key/settings', () => import('./product-settings.js')],
   ['packages', () => import('./packages.js')],
-  ['packages/new', () => import('./package-new.js')],
+  ['packages/new', () => import('./package-new.js'), 'operator'],
   ['packages/:id', () => import('./package.js')],
   ['deltas', () => import('./deltas.js')],
   ['batches', () => import('./batches.js')],
-  ['batches/new', () => import('./batch-new.js')],
+  ['batches/new', () => import('./batch-new.js'), 'operator'],
   ['batches/:id', () => import('./batch.js')],
   ['batches/:id/why', () => import('./why.js')],
   ['events', () => import('./events.js')],
-  ['webhooks', () => import('./webhooks.js')],
-  ['webhooks/:id', () => import('./webhook.js')],
-  ['tokens', () => import('./tokens.js')],
-  ['audit', () => import('./audit.js')],
+  ['webhooks', () => import('./webhooks.js'), 'operator'],
+  ['webhooks/:id', () => import('./webhook.js'), 'operator'],
+  ['tokens', () => import('./tokens.js'), 'admin'],
+  ['audit', () => import('./audit.js'), 'admin'],
   ['settings', () => import('./settings.js')],
 ];
 
@@ -48,7 +51,18 @@ function App() {
   }), []);
   useEffect(() => {
     // A token kept from before: the service says whose it is, or that it is none any more.
-    if (who && !who.role) lookUpSelf(who.token).then((self) => begin(self), () => {});
+    if (!who || who.role) return undefined;
+    let timer;
+    let gone = false;
+    const ask = () => lookUpSelf(who.token).then((self) => gone || begin(self), (problem) => {
+      if (problem.status === 401) end('expired');
+      else if (!gone) timer = setTimeout(ask, ASK_AGAIN_MS);
+    });
+    ask();
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+    };
   }, [who]);
   const change = async (language) => {
     await speak(language, { keep: true });
@@ -57,7 +71,10 @@ function App() {
   if (!who) return html`<${Lazy} load=${SignIn} why=${why} onLanguage=${change} />`;
   return html`<${Shell} address=${address} onLanguage=${change}>
     <${Guarded} key=${address.path}>
-      <${Screens} routes=${ROUTES} address=${address} loading=${html`<${Skeleton} lines="5" />`}
+      <${Screens} routes=${ROUTES} address=${address} may=${may} loading=${html`<${Skeleton} lines="5" />`}
+        denied=${who.role ? html`<${Page} title=${t('denied.title')}><${Empty} icon="shield" title=${t('denied.title')}
+          action=${html`<${ButtonLink} href=${to`/`}>${t('nav.home')}<//>`}>${t('denied.text', { role: t(`role.${who.role}`) })}<//><//>`
+    : html`<${Skeleton} lines="5" />`}
         missing=${html`<${Page} title=${t('missing.title')}><${Empty} icon="search" title=${t('missing.title')}
           action=${html`<${ButtonLink} href=${to`/`}>${t('nav.home')}<//>`}>${t('missing.text')}<//><//>`}
         failed=${html`<${Empty} icon="again" title=${t('stale.title')}

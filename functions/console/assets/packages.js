@@ -7,7 +7,7 @@ import { products } from './names.js';
 import { useList } from './poll.js';
 import { setQuery, to } from './router.js';
 import { may } from './session.js';
-import { Badge, ButtonLink, Empty, ListTable, Page, Tabs, When } from './ui.js';
+import { Badge, ButtonLink, Empty, ListTable, Name, Page, Tabs, When } from './ui.js';
 
 /** The two lists that are about packages. */
 export const PackageTabs = ({ at }) => html`<${Tabs} label=${t('nav.packages')} at=${at} of=${[
@@ -21,10 +21,8 @@ export default function Packages({ query }) {
   const list = useList('/v1/packages', { product_key: query.product, target_version: query.version });
   const filtered = Boolean(query.product || query.version);
   const columns = [
-    { key: 'name', title: t('package.name'), head: true, cell: (one) => html`<a href=${to`/packages/${one.package_id}`}>${one.name}</a>` },
-    { key: 'product', title: t('product.one'), cell: (one) => html`<a href=${to`/products/${one.product_key}`}>
-      ${known.by.get(one.product_key)?.name ?? one.product_key}</a>` },
-    { key: 'module', title: t('module.one'), cell: (one) => one.module },
+    { key: 'name', title: t('package.name'), head: true, cell: (one) => html`<${Name} href=${to`/packages/${one.package_id}`}
+      under=${[known.by.get(one.product_key)?.name ?? one.product_key, one.module !== 'default' && one.module].filter(Boolean).join(' · ')}>${one.name}<//>` },
     { key: 'version', title: t('package.versions'), cell: versionsOf },
     { key: 'kind', title: t('package.kind'), cell: (one) => t(`package.kind.${one.kind}`) },
     { key: 'size', title: t('package.size'), end: true, cell: (one) => bytes(one.size) },

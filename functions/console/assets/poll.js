@@ -75,9 +75,10 @@ export function useLoad(load, keys, { every } = {}) {
  *
  * @param {string | undefined} where - the route; none while it is not known
  * @param {object} query
+ * @param {{size?: number, by?: string}} [options] - `by` is a field that a list of one page is sorted by
  * @returns {{items: object[], problem?: Error, loading: boolean, more?: () => void, reload: () => void}}
  */
-export function useList(where, query = {}, { size = PAGE_SIZE } = {}) {
+export function useList(where, query = {}, { size = PAGE_SIZE, by } = {}) {
   const key = JSON.stringify([where, query]);
   const [state, setState] = useState({ key, items: [], loading: true });
   const [turn, setTurn] = useState(0);
@@ -94,6 +95,7 @@ export function useList(where, query = {}, { size = PAGE_SIZE } = {}) {
         cursor = answer.next_cursor;
         if (!cursor || items.length >= before.length + wanted) break;
       }
+      if (by && !from && !cursor) items.sort((a, b) => a[by].localeCompare(b[by], undefined, { numeric: true }));
       if (!signal.aborted) setState({ key, items, cursor, loading: false });
     } catch (problem) {
       if (!signal.aborted) setState((old) => ({ ...old, key, loading: false, problem }));

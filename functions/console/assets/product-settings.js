@@ -7,6 +7,7 @@ import { products } from './names.js';
 import { ProductTabs, useProduct } from './products.js';
 import { SettingsForm } from './settings.js';
 import { to } from './router.js';
+import { may } from './session.js';
 import { Page, Skeleton } from './ui.js';
 
 const SETTINGS = [
@@ -25,6 +26,6 @@ export default function ProductSettings({ params }) {
   return html`<${Page} title=${name} crumbs=${[[t('nav.products'), to`/products`]]}>
     <${ProductTabs} product=${params.key} at="settings" />
     ${product ? html`<${SettingsForm} key=${JSON.stringify(product.settings)} of=${SETTINGS} values=${product.settings} save=${save}
-      lead=${t('setting.lead')} role="operator" />` : html`<${Skeleton} />`}
+      lead=${t('setting.lead')} locked=${!may('admin')} />` : html`<${Skeleton} />`}
   <//>`;
 }

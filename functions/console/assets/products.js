@@ -8,7 +8,7 @@ import { t } from './i18n.js';
 import { products } from './names.js';
 import { useList } from './poll.js';
 import { go, to } from './router.js';
-import { may } from './session.js';
+import { bound, may } from './session.js';
 import { Button, Copyable, Empty, ListTable, Page, Tabs, When } from './ui.js';
 
 /** The parts of a product, each with its address. */
@@ -30,7 +30,7 @@ export default function Products() {
     { key: 'modules', title: t('module.many'), cell: (one) => one.modules.map((module) => module.name).join(', ') || '–' },
     { key: 'at', title: t('package.created'), cell: (one) => html`<${When} at=${one.created_at} />` },
   ];
-  const add = may('operator') && html`<${Button} kind="primary" icon="plus" onClick=${() => setMaking(true)}>${t('product.new')}<//>`;
+  const add = may('operator') && !bound() && html`<${Button} kind="primary" icon="plus" onClick=${() => setMaking(true)}>${t('product.new')}<//>`;
   return html`<${Page} title=${t('nav.products')} actions=${add}>
     <${ListTable} list=${list} caption=${t('nav.products')} columns=${columns} rowKey=${(one) => one.product_key}
       empty=${html`<${Empty} icon="product" title=${t('product.empty')} action=${add}>${t('home.start.text')}<//>`} />

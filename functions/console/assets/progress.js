@@ -15,11 +15,14 @@ const FAILURES_NOTABLE = 0.05;
 /** From this share on, stopping is what one thinks of first. */
 const FAILURES_BAD = 0.2;
 
+/** Of fewer that have ended a share says little: one of two is no reason to stop. */
+const ENDED_ENOUGH = 5;
+
 /** What share of a batch's ended upgrades failed, and how bad that is. */
 export function failures(counts) {
   const ended = counts.succeeded + counts.failed;
   const share = ended ? counts.failed / ended : 0;
-  const level = share >= FAILURES_BAD ? 'bad' : share >= FAILURES_NOTABLE ? 'warn' : 'good';
+  const level = share >= FAILURES_BAD && ended >= ENDED_ENOUGH ? 'bad' : share >= FAILURES_NOTABLE ? 'warn' : 'good';
   return { share, ended, level };
 }
 
@@ -51,10 +54,10 @@ export function Legend({ counts, href, all }) {
   })}</ul>`;
 }
 
-/** The failure rate, flagged when it is one to look at. */
-export function FailureRate({ counts }) {
+/** The failure rate, flagged when it is one to look at; `short` says no more than it. */
+export function FailureRate({ counts, short }) {
   const { share, ended, level } = failures(counts);
   if (!ended) return null;
   return html`<span class=${`rate ${level}`}><${Icon} name=${{ good: 'ok', warn: 'warn', bad: 'bad' }[level]} size="16" />
-    ${t(`rate.${level}`, { rate: percent(share), failed: counts.failed, ended })}</span>`;
+    ${t(`rate.${short ? 'short' : level}`, { rate: percent(share), failed: counts.failed, ended })}</span>`;
 }

@@ -25,10 +25,10 @@ export const to = (strings, ...parts) => `#${String.raw({ raw: strings }, ...par
 
 /**
  * Finds the first route that fits: `batches/:id` fits `['batches', 'ab12']`.
- * @param {[string, unknown][]} routes
+ * @param {[pattern: string, target: unknown, role?: string][]} routes
  */
 export function match(routes, segments) {
-  for (const [pattern, target] of routes) {
+  for (const [pattern, target, role] of routes) {
     const parts = pattern.split('/').filter(Boolean);
     if (parts.length !== segments.length) continue;
     const params = {};
@@ -36,7 +36,7 @@ export function match(routes, segments) {
       if (part.startsWith(':')) params[part.slice(1)] = segments[index];
       return part.startsWith(':') || part === segments[index];
     });
-    if (fits) return { target, params };
+    if (fits) return { target, params, role };
   }
   return null;
 }
@@ -69,21 +69,23 @@ export function useAddress() {
   return address;
 }
 
-/** Shows the screen of the present address. A screen is a module, loaded when it is first needed. */
-export function Screens({ routes, address, loading, missing, failed }) {
+/** Shows the screen of the present address. A screen is a module, loaded when it is first needed, and by whoever may. */
+export function Screens({ routes, address, may, loading, missing, denied, failed }) {
   const found = match(routes, address.segments);
+  const open = found && (!found.role || may(found.role));
   const [screen, setScreen] = useState({});
   const wanted = useRef();
   wanted.current = found?.target;
   useEffect(() => {
-    if (!found || screen.target === found.target) return;
+    if (!open || screen.target === found.target) return;
     const { target } = found;
     target().then(
       (module) => wanted.current === target && setScreen({ target, view: module.default }),
       () => wanted.current === target && setScreen({ target, failed: true }),
     );
-  }, [found?.target]);
+  }, [found?.target, open]);
   if (!found) return missing;
+  if (!open) return denied;
   if (screen.target !== found.target) return loading;
   if (screen.failed) return failed;
   return html`<${screen.view} key=${address.path} params=${found.params} query=${address.query} />`;

@@ -25,7 +25,7 @@ export default function Security({ params }) {
     <${Loaded} of=${security}>${({ enabled, public_key: pem }) => html`<div class="panel">
       <h2>${t('security.title')} <${Badge} status=${enabled ? 'enabled' : 'disabled'} /></h2>
       <p class="lead">${t('security.lead')}</p>
-      ${may('operator') && html`<${Button} kind=${enabled ? 'danger-plain' : 'primary'} icon="shield" onClick=${() => setAsking(true)}>
+      ${may('admin') && html`<${Button} kind=${enabled ? 'danger-plain' : 'primary'} icon="shield" onClick=${() => setAsking(true)}>
         ${t(enabled ? 'security.off' : 'security.on')}<//>`}
       ${pem && html`<h3>${t('security.key')}</h3><p>${t('security.key.text')}</p>
         <pre class="pem" tabindex="0" aria-label=${t('security.key')}>${pem}</pre>

@@ -5,8 +5,8 @@ const listeners = new Set();
 let current = restore();
 
 /**
- * @typedef {{token: string, name: string, role: 'admin'|'operator'|'viewer', products: string[], known: boolean}} Session
- * `known` tells whether the service says who the bearer is; one without the route has one token, which may do anything.
+ * @typedef {{token: string, name?: string, role?: 'admin'|'operator'|'viewer', products?: string[]}} Session
+ * Of a token that was kept from before only the token is known, until the service has said whose it is.
  */
 
 function restore() {
@@ -58,4 +58,7 @@ addEventListener('storage', (event) => {
 const RANK = { viewer: 0, operator: 1, admin: 2 };
 
 /** Tells whether the role is at least this one. What the service refuses is refused there; this only hides it. */
-export const may = (role) => (RANK[current?.role] ?? RANK.admin) >= RANK[role];
+export const may = (role) => (RANK[current?.role] ?? RANK.viewer) >= RANK[role];
+
+/** Tells whether the token is bound to some products: what belongs to none of them is not for it to change. */
+export const bound = () => (current?.products?.length ?? 0) > 0;

@@ -6,42 +6,17 @@ import { Toasts } from './dialog.js';
 import { LANGUAGES, spoken, t } from './i18n.js';
 import { Icon } from './icons.js';
 import { to } from './router.js';
-import { end, may, session } from './session.js';
+import { bound, end, may, session } from './session.js';
 import { applyTheme, theme, THEMES } from './theme.js';
 
-/** Asks who bears a token. A service without that route has one token, and it may do anything. */
+/** Asks who bears a token. */
 export async function lookUpSelf(token) {
-  try {
-    const self = await get('/v1/tokens/self', { token });
-    return { token, name: self.name, role: self.role, products: self.product_keys ?? [], known: true };
-  } catch (problem) {
-    if (problem.status !== 404) throw problem;
-    await get('/v1/products', { token, query: { limit: 1 } });
-    return { token, name: '', role: 'admin', products: [], known: false };
-  }
+  const { name, role, product_keys: keys } = await get('/v1/tokens/self', { token });
+  return { token, name, role, products: keys };
 }
 
-/** The screens that a service may be without, and what it is asked to find out. */
-const PARTS = { webhooks: '/v1/webhooks', audit: '/v1/audit' };
-
-function useParts() {
-  const [parts, setParts] = useState({});
-  const known = session()?.known;
-  useEffect(() => {
-    const control = new AbortController();
-    if (!known || !may('admin')) return undefined;
-    for (const [part, where] of Object.entries(PARTS)) {
-      const there = (is) => !control.signal.aborted && setParts((old) => ({ ...old, [part]: is }));
-      get(where, { query: { limit: 1 }, signal: control.signal }).then(() => there(true), (problem) => {
-        there(!problem.missingRoute && problem.status !== 404);
-      });
-    }
-    return () => control.abort();
-  }, [known]);
-  return { ...parts, tokens: Boolean(known) };
-}
-
-function links(parts) {
+/** The screens that one comes to from everywhere: those that the role has a use for. */
+function links() {
   return [
     ['main', [
       ['', 'home', to`/`],
@@ -51,9 +26,9 @@ function links(parts) {
       ['events', 'event', to`/events`],
     ]],
     ['admin', [
-      parts.webhooks && ['webhooks', 'webhook', to`/webhooks`],
-      parts.tokens && may('admin') && ['tokens', 'token', to`/tokens`],
-      parts.audit && may('admin') && ['audit', 'audit', to`/audit`],
+      may('operator') && ['webhooks', 'webhook', to`/webhooks`],
+      may('admin') && ['tokens', 'token', to`/tokens`],
+      may('admin') && ['audit', 'audit', to`/audit`],
       ['settings', 'settings', to`/settings`],
     ].filter(Boolean)],
   ];
@@ -61,7 +36,6 @@ function links(parts) {
 
 export function Shell({ address, onLanguage, children }) {
   const [open, setOpen] = useState(false);
-  const parts = useParts();
   const at = { deltas: 'packages' }[address.segments[0]] ?? address.segments[0] ?? '';
   useEffect(() => setOpen(false), [address.path]);
   useEffect(() => {
@@ -83,14 +57,14 @@ export function Shell({ address, onLanguage, children }) {
         <${Icon} name=${open ? 'close' : 'menu'} size="22" /></button>
     </header>
     <div class="side" id="nav">
-      <nav aria-label=${t('nav.label')}>${links(parts).map(([group, items]) => html`<ul key=${group}>
+      <nav aria-label=${t('nav.label')}>${links().map(([group, items]) => html`<ul key=${group}>
         ${group === 'admin' && html`<li class="group" aria-hidden="true">${t('nav.admin')}</li>`}
         ${items.map(([key, icon, href]) => html`<li key=${key}><a href=${href} aria-current=${key === at ? 'page' : undefined}>
           <${Icon} name=${icon} /><span>${t(`nav.${key || 'home'}`)}</span></a></li>`)}
       </ul>`)}</nav>
       <footer><${Preferences} onLanguage=${onLanguage} />
         <div class="who"><${Icon} name="person" /><span>${session()?.name || t('session.you')}
-          <small>${session()?.role && t(`role.${session().role}`)}</small></span>
+          <small>${session()?.role && t(`role.${session().role}`)}${bound() && ` · ${t('session.bound', { count: session().products.length })}`}</small></span>
           <button type="button" class="button quiet only-icon" aria-label=${t('session.leave')} title=${t('session.leave')}
             onClick=${() => end()}><${Icon} name="leave" /></button></div>
       </footer>

@@ -3,10 +3,11 @@
 import { html, useState } from './dom.js';
 import { path, post, remove } from './api.js';
 import { Confirm, Dialog, toast } from './dialog.js';
-import { Choice, Select, Text, useForm } from './form.js';
-import { t } from './i18n.js';
+import { Choice, Text, useForm } from './form.js';
+import { listed, t } from './i18n.js';
 import { products } from './names.js';
 import { useList } from './poll.js';
+import { bound, session } from './session.js';
 import { Button, Chip, Copyable, Empty, Fault, ListTable, Page, When } from './ui.js';
 
 export default function Tokens() {
@@ -15,10 +16,11 @@ export default function Tokens() {
   const [asking, setAsking] = useState();
   const close = () => setAsking(undefined);
   const columns = [
-    { key: 'name', title: t('token.name'), head: true, cell: (one) => one.name },
+    { key: 'name', title: t('token.name'), head: true, cell: (one) => html`${one.name}
+      ${one.name === session()?.name && html` <${Chip}>${t('token.yours')}<//>`}` },
     { key: 'role', title: t('token.role'), cell: (one) => html`<${Chip}>${t(`role.${one.role}`)}<//>` },
     { key: 'products', title: t('nav.products'), cell: (one) => (one.product_keys?.length
-      ? one.product_keys.map((key) => known.by.get(key)?.name ?? key).join(', ') : t('token.all-products')) },
+      ? listed(one.product_keys.map((key) => known.by.get(key)?.name ?? key)) : t('token.all-products')) },
     { key: 'at', title: t('package.created'), cell: (one) => html`<${When} at=${one.created_at} />` },
     { key: 'until', title: t('token.expires'), cell: (one) => (one.expires_at ? html`<${When} at=${one.expires_at} />` : t('token.never')) },
     { key: 'do', title: t('action.title'), quiet: true, end: true, cell: (one) => html`<${Button} small kind="quiet" icon="trash"
@@ -45,11 +47,12 @@ export function Once({ title, text, secret, onClose }) {
 }
 
 function NewToken({ known, onClose, changed }) {
-  const form = useForm({ name: '', role: 'operator', product: '', days: '90' });
+  const form = useForm({ name: '', role: 'operator', scope: bound() ? 'some' : 'all', products: [], days: '90' });
   const [made, setMade] = useState();
+  const pick = (key, on) => form.set('products', on ? [...form.values.products, key] : form.values.products.filter((one) => one !== key));
   const submit = form.submit(async (values) => {
     const answer = await post('/v1/tokens', {
-      name: values.name.trim(), role: values.role, product_keys: values.product ? [values.product] : undefined,
+      name: values.name.trim(), role: values.role, product_keys: values.scope === 'some' ? values.products : undefined,
       expires_in_days: values.days === '' ? undefined : Number(values.days),
     });
     setMade(answer);
@@ -59,9 +62,14 @@ function NewToken({ known, onClose, changed }) {
   return html`<${Dialog} title=${t('token.new')} onClose=${onClose}><form onSubmit=${submit} novalidate>
     <${Text} label=${t('token.name')} hint=${t('token.name.hint')} ...${form.bind('name')} autofocus />
     <${Choice} label=${t('token.role')} ...${form.bind('role')} of=${['viewer', 'operator', 'admin'].map((key) => ({ key, title: t(`role.${key}`), text: t(`role.${key}.text`) }))} />
-    <div class="row"><${Select} label=${t('product.one')} ...${form.bind('product', '/product_keys')} of=${[['', t('token.all-products')],
-    ...(known.items ?? []).map((one) => [one.product_key, one.name])]} />
-      <${Text} label=${t('token.days')} optional type="number" min="1" unit=${t('unit.days')} hint=${t('token.days.hint')} ...${form.bind('days', '/expires_in_days')} /></div>
+    <${Choice} label=${t('nav.products')} ...${form.bind('scope', '/product_keys')} of=${['all', 'some'].map((key) => (
+    { key, title: t(`token.scope.${key}`), text: t(`token.scope.${key}.text`), disabled: key === 'all' && bound() }))} />
+    ${form.values.scope === 'some' && html`<fieldset class="pick"><legend class="visually-hidden">${t('token.scope.some')}</legend>
+      <div class="pick-list">${(known.items ?? []).map(({ product_key: key, name }) => html`<label key=${key} class="pick-one">
+        <input type="checkbox" checked=${form.values.products.includes(key)} onChange=${(event) => pick(key, event.target.checked)} />
+        <span>${name}</span></label>`)}</div></fieldset>`}
+    <${Text} label=${t('token.days')} optional type="number" min="1" max="3650" unit=${t('unit.days')} hint=${t('token.days.hint')}
+      ...${form.bind('days', '/expires_in_days')} />
     ${form.rest()}
     <footer class="actions end"><${Button} onClick=${onClose}>${t('action.cancel')}<//>
       <${Button} kind="primary" type="submit" busy=${form.busy}>${t('action.create')}<//></footer></form><//>`;

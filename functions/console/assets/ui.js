@@ -2,7 +2,7 @@
 
 import { classes, copyText, html, useEffect, useRef, useState } from './dom.js';
 import { Icon } from './icons.js';
-import { ago, moment, t, tOr } from './i18n.js';
+import { ago, moment, momentOfDay, t, tOr } from './i18n.js';
 import { toast } from './dialog.js';
 
 let first = true;
@@ -114,23 +114,29 @@ export function Loaded({ of, lines, children }) {
   return html`${of.problem && html`<${Fault} problem=${of.problem} again=${of.reload} />`}${children(of.data)}`;
 }
 
-/** A moment: how long ago, and exactly when one points at it. */
-export function When({ at, exact }) {
+/** A moment: how long ago, and exactly when one points at it; `exact` the other way round, `second` short. */
+export function When({ at, exact, second }) {
   if (!at) return '–';
-  return html`<time datetime=${new Date(at).toISOString()} title=${moment(at)}>${exact ? moment(at) : ago(at)}</time>`;
+  return html`<time datetime=${new Date(at).toISOString()} title=${exact || second ? `${moment(at)} (${ago(at)})` : moment(at)}>${second ? momentOfDay(at) : exact ? moment(at) : ago(at)}</time>`;
 }
 
-/** A text that people take elsewhere. */
-export function Copyable({ text, label, block }) {
+/** Characters of a long id that tell it from others of a page. */
+const SHORT = 8;
+
+/** A text that people take elsewhere; with `short` all of it is taken and its beginning shown. */
+export function Copyable({ text, label, block, short }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
     setDone(await copyText(text));
     toast(t('state.copied'), 'good');
   };
-  return html`<span class=${classes('copyable', block && 'block')}><code>${text}</code>
+  return html`<span class=${classes('copyable', block && 'block', short && 'short')}><code title=${short && text}>${short ? `${text.slice(0, SHORT)}…` : text}</code>
     <${Button} kind="quiet" small icon=${done ? 'check' : 'copy'} label=${label ?? t('action.copy', { what: text })}
       onClick=${copy} /></span>`;
 }
+
+/** The first cell of a row: what it is called, where that leads, and what it belongs to. */
+export const Name = ({ href, under, children }) => html`<a href=${href}>${children}</a>${under && html`<span class="under">${under}</span>`}`;
 
 /** Pairs of a word and what it is. Pairs without a value are left out. */
 export function Facts({ of }) {
@@ -139,9 +145,18 @@ export function Facts({ of }) {
     </div>`)}</dl>`;
 }
 
+/** How much of the tab before the present one stays visible. */
+const TAB_MARGIN = 90;
+
 /** Links between the parts of one thing; each part is an address. */
 export function Tabs({ label, of, at }) {
-  return html`<nav class="tabs" aria-label=${label}><ul>${of.map(([key, text, href]) => html`<li key=${key}>
+  const element = useRef();
+  useEffect(() => {
+    // On a phone there is no room for all of them: the present one is brought into view.
+    const current = element.current.querySelector('[aria-current]');
+    if (current) element.current.scrollLeft = current.offsetLeft - element.current.offsetLeft - TAB_MARGIN;
+  }, [at]);
+  return html`<nav class="tabs" ref=${element} aria-label=${label}><ul>${of.map(([key, text, href]) => html`<li key=${key}>
     <a href=${href} aria-current=${key === at ? 'page' : undefined}>${text}</a></li>`)}</ul></nav>`;
 }
 

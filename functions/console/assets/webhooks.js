@@ -4,13 +4,13 @@ import { html, useState } from './dom.js';
 import { patch, path, post } from './api.js';
 import { Dialog, toast } from './dialog.js';
 import { Check, Select, Text, useForm } from './form.js';
-import { t } from './i18n.js';
+import { number, t } from './i18n.js';
 import { products } from './names.js';
 import { useList } from './poll.js';
 import { to } from './router.js';
 import { Once } from './tokens.js';
-import { may } from './session.js';
-import { Badge, Button, Chip, Empty, ListTable, Page, When } from './ui.js';
+import { bound, may } from './session.js';
+import { Badge, Button, Chip, Empty, ListTable, Name, Page, When } from './ui.js';
 
 /** What a webhook can be told of. */
 const TYPES = ['task.finished', 'version.changed', 'batch.status'];
@@ -20,11 +20,13 @@ export default function Webhooks() {
   const known = products.use();
   const [making, setMaking] = useState(false);
   const columns = [
-    { key: 'url', title: 'URL', head: true, cell: (one) => html`<a href=${to`/webhooks/${one.webhook_id}`}>${one.url}</a>` },
-    { key: 'description', title: t('package.description'), cell: (one) => one.description || '–' },
-    { key: 'types', title: t('webhook.types'), cell: (one) => (one.event_types?.length ? one.event_types : TYPES).map((type) => html`<${Chip} key=${type}>${t(`webhook.${type}`)}<//> `) },
+    { key: 'url', title: 'URL', head: true, cell: (one) => html`<${Name} href=${to`/webhooks/${one.webhook_id}`} under=${one.description}>${one.url}<//>` },
+    { key: 'types', title: t('webhook.types'), cell: (one) => html`<span class="chips">${one.event_types.map((type) => html`<${Chip} key=${type}>${t(`webhook.${type}`)}<//> `)}</span>` },
     { key: 'product', title: t('product.one'), cell: (one) => (one.product_key ? known.by.get(one.product_key)?.name ?? one.product_key : t('filter.all-products')) },
     { key: 'enabled', title: t('state.title'), cell: (one) => html`<${Badge} status=${one.enabled ? 'enabled' : 'disabled'} />` },
+    { key: 'waiting', title: t('delivery.pending'), end: true, cell: (one) => number(one.counts.pending + one.counts.behind) },
+    { key: 'dead', title: t('delivery.dead'), end: true, cell: (one) => (one.counts.dead
+    ? html`<a href=${`${to`/webhooks/${one.webhook_id}`}?status=dead`}>${number(one.counts.dead)}</a>` : number(0)) },
     { key: 'at', title: t('package.created'), cell: (one) => html`<${When} at=${one.created_at} />` },
   ];
   const add = may('admin') && html`<${Button} kind="primary" icon="plus" onClick=${() => setMaking(true)}>${t('webhook.new')}<//>`;
@@ -60,7 +62,7 @@ export function EditWebhook({ of, onClose, changed }) {
     <fieldset class=${form.errorAt('/event_types') ? 'wrong' : ''}><legend>${t('webhook.types')}</legend>${TYPES.map((type) => html`<${Check} key=${type} label=${t(`webhook.${type}`)}
       value=${types.includes(type)} onValue=${(on) => form.set('types', on ? [...types, type] : types.filter((one) => one !== type))} />`)}
       ${form.errorAt('/event_types') && html`<p class="error">${form.errorAt('/event_types')}</p>`}</fieldset>
-    ${!of && html`<${Select} label=${t('product.one')} ...${form.bind('product', '/product_key')} of=${[['', t('filter.all-products')],
+    ${!of && html`<${Select} label=${t('product.one')} ...${form.bind('product', '/product_key')} of=${[['', t(bound() ? 'form.choose' : 'filter.all-products')],
     ...(known.items ?? []).map((one) => [one.product_key, one.name])]} />`}
     <${Text} label=${t('package.description')} optional ...${form.bind('description')} />
     ${form.rest()}

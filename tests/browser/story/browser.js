@@ -16,6 +16,9 @@ const PICTURES = process.env.UPDATE_IMAGES ? join(ROOT, 'docs/images') : undefin
 
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ARGUMENTS });
 
+/** The requests of each page that have not been answered yet. */
+const underWay = new WeakMap();
+
 /** A page of its own, with nothing kept from others. Faults of the page's scripts fail the test. */
 export async function open(browser, { phone = false, dark = false, locale = 'en-GB', token } = {}) {
   const context = await browser.newContext({
@@ -25,6 +28,10 @@ export async function open(browser, { phone = false, dark = false, locale = 'en-
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   const faults = [];
+  const asked = new Set();
+  underWay.set(page, asked);
+  page.on('request', (request) => asked.add(request));
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => asked.delete(request));
   page.on('pageerror', (error) => faults.push(error.stack));
   page.on('console', (message) => {
     // A refused request is told there as well; what the console makes of it is for the test to look at.
@@ -40,10 +47,20 @@ export async function open(browser, { phone = false, dark = false, locale = 'en-
   };
 }
 
+/** Waits until a page has what it asked for: twice in a row, because one answer may lead to the next question. */
+export async function calm(page) {
+  let looks = 0;
+  await until('the page has what it asked for', async () => {
+    const quiet = underWay.get(page).size === 0 && await page.locator('.skeleton').count() === 0;
+    looks = quiet ? looks + 1 : 0;
+    return looks === 2;
+  });
+}
+
 /** Asks axe for what keeps people out: no serious fault, and nothing that is wider than the page. */
 export async function check(page, screen) {
   // The page's policy lets in no script from elsewhere; the debugger's evaluation is not held to it.
-  await page.evaluate(axe);
+  if (!await page.evaluate(() => 'axe' in globalThis)) await page.evaluate(axe);
   const { violations } = await page.evaluate(() => globalThis.axe.run(document, {
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
   }));
@@ -54,11 +71,17 @@ export async function check(page, screen) {
   assert.ok(overflow <= 0, `${screen} is ${overflow} pixels wider than the window`);
 }
 
+/** Two rows of cards, whole. */
+const PICTURE_HEIGHT = 900;
+
 /** Takes a picture for the documentation. */
 export async function picture(page, name, options) {
   if (!PICTURES) return;
   await mkdir(PICTURES, { recursive: true });
-  await page.screenshot({ path: join(PICTURES, `console-${name}.png`), ...options });
+  const { width, height } = page.viewportSize();
+  await page.setViewportSize({ width, height: Math.max(height, PICTURE_HEIGHT) });
+  await page.screenshot({ path: join(PICTURES, `${name}.png`), ...options });
+  await page.setViewportSize({ width, height });
 }
 
 /** Waits until something holds, by asking again as soon as there is an answer. */

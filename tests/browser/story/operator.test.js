@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startService } from '../service.js';
-import { check, launch, open, picture, until } from './browser.js';
+import { check, launch, open, until } from './browser.js';
 
 const FLEET = Array.from({ length: 24 }, (_, index) => `lamp-${String(index + 1).padStart(4, '0')}`);
 /** What a first visit may cost on the wire, everything together. */
@@ -45,14 +45,16 @@ const chapter = (title, tell) => test(title, async () => {
     await tell();
   } catch (error) {
     wentWrong = title;
-    await page.screenshot({ path: join(tmpdir(), 'overair-console-fault.png') }).catch(() => {});
+    const picture = join(tmpdir(), 'overair-console-fault.png');
+    await page.screenshot({ path: picture }).then(() => console.error(`what was on the screen: ${picture}`), () => {});
     throw error;
   }
 });
 
 describe('the console', { concurrency: 1 }, () => {
   before(async () => {
-    [service, browser] = await Promise.all([startService(), launch()]);
+    service = await startService();
+    browser = await launch();
     tab = await open(browser);
     page = tab.page;
   });
@@ -227,7 +229,6 @@ describe('the console', { concurrency: 1 }, () => {
     await page.getByRole('region', { name: 'lamp-firmware-1-1-0' }).waitFor();
     await page.getByText(/running batch/i).first().waitFor();
     await check(page, 'the first screen');
-    await picture(page, 'overview');
   });
 
   chapter('a batch is stopped, and the question says in numbers what that means', async () => {
@@ -238,7 +239,6 @@ describe('the console', { concurrency: 1 }, () => {
     assert.ok(count > 0);
     await dialog().getByText(/tasks? will be canceled/).waitFor();
     await check(page, 'the question before a batch is stopped');
-    await picture(page, 'stop');
     await dialog().getByRole('button', { name: name('Cancel \\d+ task') }).click();
     await until('the batch has ended', async () => {
       const told = await service.api('GET', `/v1/batches/${made.batch}`);

@@ -21,10 +21,10 @@ test('an address is read and made of encoded parts', () => {
 });
 
 test('the first route that fits is taken, with what its places stand for', () => {
-  const routes = [['', 'home'], ['packages/new', 'new'], ['packages/:id', 'one']];
-  assert.deepEqual(match(routes, []), { target: 'home', params: {} });
-  assert.deepEqual(match(routes, ['packages', 'new']), { target: 'new', params: {} });
-  assert.deepEqual(match(routes, ['packages', 'ab']), { target: 'one', params: { id: 'ab' } });
+  const routes = [['', 'home'], ['packages/new', 'new', 'operator'], ['packages/:id', 'one']];
+  assert.deepEqual(match(routes, []), { target: 'home', params: {}, role: undefined });
+  assert.deepEqual(match(routes, ['packages', 'new']), { target: 'new', params: {}, role: 'operator' });
+  assert.deepEqual(match(routes, ['packages', 'ab']), { target: 'one', params: { id: 'ab' }, role: undefined });
   assert.equal(match(routes, ['packages', 'ab', 'cd']), null);
 });
 
@@ -43,7 +43,7 @@ test('numbers, sizes and times are written as people write them', async () => {
 
 test('a failure rate is flagged by its share of the ended tasks', () => {
   const of = (succeeded, failed) => failures({ succeeded, failed }).level;
-  assert.deepEqual([of(0, 0), of(99, 1), of(95, 5), of(80, 20), of(0, 1)], ['good', 'good', 'warn', 'bad', 'bad']);
+  assert.deepEqual([of(0, 0), of(99, 1), of(95, 5), of(80, 20), of(0, 1)], ['good', 'good', 'warn', 'bad', 'warn']);
 });
 
 const FULL = { kind: 'full', product_key: 'a1' };

@@ -1,6 +1,7 @@
 // Uploads against a small tus server, with what goes wrong on the way.
 
 import assert from 'node:assert/strict';
+import { File } from 'node:buffer';
 import { createServer } from 'node:http';
 import { afterEach, beforeEach, test } from 'node:test';
 import './page.js';
