@@ -163,6 +163,6 @@ fn r178_a_store_that_fails_is_told_as_busy_and_the_log_has_no_secret() {
     let told = cloud.send(&list(&cloud)).expect(200).json();
     assert_eq!((&told["Success"], &told["Code"]), (&json!(false), &json!("iot.system.SystemException")));
     let log = world.engine().log_lines().join("\n");
-    assert!(log.contains("cloud API request"), "{log}");
+    assert!(log.contains("operation=CloudApi "), "{log}");
     assert!(!log.contains("access-key") && !log.contains("Signature"), "{log}");
 }

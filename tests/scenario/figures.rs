@@ -145,7 +145,23 @@ fn a_tick_with_nothing_to_do_writes_nothing() {
     let cost = world.operations(|| {
         world.tick();
     });
-    // The lists of open batches, uploads and deltas, and of webhooks; then some shards, in case a request to tell what is in them was lost:
+    // The lists of open batches, uploads and deltas, and of webhooks, and when a tick was last noted; then some shards, in case a request to tell what is in them was lost:
     // the catalogue of products, the fleet's shape, 16 shards.
-    assert_eq!(cost, reads_and_swaps(4 + 2 + 16, 0));
+    assert_eq!(cost, reads_and_swaps(5 + 2 + 16, 0));
+}
+
+#[test]
+fn a_history_costs_a_walk_one_read_and_a_change_one_swap() {
+    let world = World::new().product("lamp").devices(3);
+    let batch = world.batch(&world.ready_package("1.1.0"), json!({}));
+    world.run(minutes(2));
+    let key = format!("batch/{}/history", batch.id);
+    let observer = world.observe();
+    world.tick();
+    assert_eq!(observer.count(&["read"], |k| k == key), 1);
+    assert_eq!(observer.count(&["get", "set", "swap", "increment"], |k| k == key), 0, "nothing has changed");
+    world.device("lamp-1").upgrade();
+    world.tick();
+    world.tick();
+    assert_eq!(observer.count(&["swap"], |k| k == key), 1);
 }

@@ -51,9 +51,11 @@ fn every_route_answers_with_its_token() {
     for (method, uri, token) in routes() {
         let answer = world.send(&Call::new(method, &uri).token(Some(token)));
         assert_ne!(answer.status, 401, "{method} {uri}");
-        assert_ne!(answer.text_of("code"), "request.forbidden", "{method} {uri}");
-        assert_ne!(answer.text_of("code"), "request.no-route", "{method} {uri}");
         assert!(answer.status < 500, "{method} {uri} {answer:?}");
+        if answer.header("content-type").contains("json") {
+            assert_ne!(answer.text_of("code"), "request.forbidden", "{method} {uri}");
+            assert_ne!(answer.text_of("code"), "request.no-route", "{method} {uri}");
+        }
     }
 }
 

@@ -29,7 +29,9 @@ impl Call {
     pub fn new(method: &'static str, uri: impl Into<String>) -> Self {
         let uri = uri.into();
         let token = match uri.as_str() {
-            path if path.starts_with("/v1/") => Some(crate::API_TOKEN.to_owned()),
+            path if path.starts_with("/v1/") || path.starts_with("/metrics") => {
+                Some(crate::API_TOKEN.to_owned())
+            }
             path if path.starts_with("/internal/") => Some(crate::INTERNAL_TOKEN.to_owned()),
             _ => None,
         };
@@ -140,6 +142,8 @@ pub(crate) async fn answer<P: Platform>(platform: &P, request: http::Request<Bod
         webhooks::handle(platform, request).await
     } else if under("/v1/tokens") || under("/v1/audit") {
         access::handle(platform, request).await
+    } else if path == "/metrics" {
+        metrics::handle(platform, request).await
     } else if path == "/" || under("/console") {
         console::handle(platform, request).await
     } else if under("/cloud-api") {

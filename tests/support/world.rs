@@ -206,9 +206,12 @@ impl World {
             if asked.is_empty() {
                 return;
             }
-            for (url, token, body) in asked {
-                let path = url.strip_prefix("http://internal.test").unwrap_or(&url).to_owned();
-                let answer = self.send_once(&Call::new("POST", path).token(Some(&token)).bytes(body));
+            for asked in asked {
+                let mut call = Call::new("POST", asked.path).token(Some(&asked.token)).bytes(asked.body);
+                if let Some(trace) = asked.trace {
+                    call = call.header("traceparent", trace);
+                }
+                let answer = self.send_once(&call);
                 assert!(self.0.patient.get() || answer.status == 200, "{answer:?}");
             }
         }

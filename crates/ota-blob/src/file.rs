@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Limited, StreamBody};
 use ota_core::ids::UploadId;
 use ota_http::{Body, Problem};
 use ota_platform::Platform;
+use ota_platform::line::Line;
 use ota_store::blobs::{self, Blob, CHUNK_BYTES, Place};
 
 use crate::bucket::Bucket;
@@ -82,7 +83,8 @@ impl<P: Platform> File<P> {
                 let end = ((at / size + 1) * size).min(range.end);
                 let part = blobs::read(file.platform.kv(), file.blob.id, &file.blob.pieces, at..end).await;
                 if let Err(error) = &part {
-                    file.platform.log(&format!("file {} cut: {error}", file.blob.id));
+                    let line = Line::of("File").with("file", file.blob.id).with("outcome", "cut");
+                    line.with("error", error).write(&file.platform);
                 }
                 let failed = part.is_err();
                 let frame = part.map(|bytes| Frame::data(bytes.into())).map_err(Into::into);

@@ -94,6 +94,11 @@ pub const SCHEDULE_LENGTH_MS_MAX: u64 = 30 * 24 * 60 * 60_000;
 /// How often one device may join one dynamic batch (later console, R112); it also ends a device that bounces between two
 /// versions.
 pub const DYNAMIC_JOINS_MAX: u8 = 10;
+/// Names that a dry run tells of the devices it refuses for one reason. Ours: enough to go and look at some.
+pub const DRY_RUN_NAMES_MAX: usize = 5;
+/// Points of a batch's history. Ours: some hours by the minute, and enough for a picture of any span; they lie in one value
+/// of some 5 KB.
+pub const HISTORY_POINTS_MAX: usize = 240;
 /// Batches of one product that may run at once where they exclude each other: dynamic ones, and all under the conflict policy
 /// `source-version`. Ours: they lie in one value, and a dynamic batch is a part of every shard's.
 pub const LANES_MAX: usize = 100;

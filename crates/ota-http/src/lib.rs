@@ -13,6 +13,7 @@ pub mod request;
 pub mod respond;
 pub mod routes;
 pub mod signing;
+pub mod trace;
 pub mod wire;
 
 /// The body of every answer.

@@ -95,6 +95,7 @@ pub const ROUTES: &[Route] = &[
     read("/v1/batches/{batch_id}", "batch"),
     change("PATCH", "/v1/batches/{batch_id}", "batch", "change"),
     change("POST", "/v1/batches/{batch_id}/cancel", "batch", "cancel"),
+    read("/v1/batches/{batch_id}/history", "batch"),
     read("/v1/batches/{batch_id}/tasks", "task"),
     read("/v1/batches/{batch_id}/tasks/{device_name}", "task"),
     read("/v1/batches/{batch_id}/devices/{device_name}/why", "task"),
@@ -116,6 +117,7 @@ pub const ROUTES: &[Route] = &[
     read("/v1/tokens/self", "token"),
     change("DELETE", "/v1/tokens/{token_id}", "token", "delete").by(Role::Admin),
     read("/v1/audit", "audit").by(Role::Admin),
+    read("/metrics", "metrics"),
 ];
 
 /// A request's route, and what its path says.

@@ -198,21 +198,28 @@ impl BatchJson {
                 .iter()
                 .map(|tag| TagJson { key: tag.key.clone(), value: tag.value.clone() })
                 .collect(),
-            counts: CountsJson {
-                total: counts.total(),
-                unconfirmed: counts.unconfirmed,
-                queued: counts.queued,
-                notified: counts.notified,
-                in_progress: counts.in_progress,
-                succeeded: counts.succeeded,
-                failed: counts.failed,
-                canceled: counts.canceled,
-            },
+            counts: CountsJson::new(&counts),
             counted_at: counted_at.0,
             expanded: stored.expanded,
             created_at: batch.created_at.0,
             started_at: batch.started_at.map(|at| at.0),
             ended_at: batch.ended_at.map(|at| at.0),
+        }
+    }
+}
+
+impl CountsJson {
+    /// Renders counts.
+    pub fn new(counts: &TaskCounts) -> Self {
+        Self {
+            total: counts.total(),
+            unconfirmed: counts.unconfirmed,
+            queued: counts.queued,
+            notified: counts.notified,
+            in_progress: counts.in_progress,
+            succeeded: counts.succeeded,
+            failed: counts.failed,
+            canceled: counts.canceled,
         }
     }
 }

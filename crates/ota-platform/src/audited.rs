@@ -148,10 +148,6 @@ impl<P: Platform> Platform for Audited<P> {
         self.engine.fetch(request).await
     }
 
-    async fn post(&self, url: &str, token: &str, body: Vec<u8>) -> Result<u16, PlatformError> {
-        self.engine.post(url, token, body).await
-    }
-
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         self.engine.spawn(task);
     }

@@ -12,8 +12,34 @@ use ota_store::memory::MemoryKv;
 
 use crate::{Broker, FetchBody, Message, Platform, PlatformError, whole};
 
-/// A request that a function made to another: url, token, body.
-pub type Posted = (String, String, Vec<u8>);
+/// Where the functions reach each other.
+const INTERNAL: &str = "http://internal.test";
+
+/// A request that a function made to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// The path.
+    pub path: String,
+    /// The token it bears.
+    pub token: String,
+    /// The trace it belongs to, as its header says.
+    pub trace: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Posted {
+    fn of(parts: &http::request::Parts, body: &Bytes) -> Self {
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let token = header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        Self {
+            path: parts.uri.path().to_owned(),
+            token: token.unwrap_or_default().to_owned(),
+            trace: header("traceparent").map(str::to_owned),
+            body: body.to_vec(),
+        }
+    }
+}
 /// What answers the requests that functions make to other servers.
 pub type Server = Rc<dyn Fn(http::Request<Bytes>) -> Result<http::Response<Bytes>, PlatformError>>;
 
@@ -49,7 +75,7 @@ impl FakePlatform {
             ("access_key_id", "access-key-id"),
             ("access_key_secret", "access-key-secret"),
             ("public_base_url", "http://ota.test"),
-            ("internal_base_url", "http://internal.test"),
+            ("internal_base_url", INTERNAL),
             ("blob_store", "key-value"),
             ("mqtt_address", "mqtt://broker.test:1883"),
             ("mqtt_username", "service"),
@@ -144,14 +170,13 @@ impl Platform for FakePlatform {
     ) -> Result<http::Response<FetchBody>, PlatformError> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|error| PlatformError::Fetch(error.to_string()))?.to_bytes();
+        if parts.uri.to_string().starts_with(INTERNAL) {
+            self.0.posted.borrow_mut().push(Posted::of(&parts, &body));
+            return Ok(http::Response::new(whole(Vec::new())));
+        }
         let server = self.0.server.borrow().clone();
         let server = server.ok_or_else(|| PlatformError::Fetch("no server is set".into()))?;
         Ok(server(http::Request::from_parts(parts, body))?.map(whole))
-    }
-
-    async fn post(&self, url: &str, token: &str, body: Vec<u8>) -> Result<u16, PlatformError> {
-        self.0.posted.borrow_mut().push((url.into(), token.into(), body));
-        Ok(200)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {

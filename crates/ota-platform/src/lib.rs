@@ -6,11 +6,13 @@
 pub mod audited;
 #[cfg(feature = "fake")]
 pub mod fake;
+pub mod line;
 pub mod notice;
 pub mod nudge;
 pub mod serve;
 #[cfg(all(feature = "spin", target_arch = "wasm32"))]
 pub mod spin;
+pub mod traced;
 
 use std::fmt;
 use std::future::Future;

@@ -5,6 +5,7 @@
 use ota_core::ids::{BatchId, DeviceRef};
 
 use crate::Platform;
+use crate::line::Line;
 
 /// Asks for a look at one batch, after the answer is given.
 pub fn batch(platform: &impl Platform, id: BatchId) {
@@ -29,8 +30,8 @@ fn send(platform: &impl Platform, path: &'static str, body: String) {
         };
         match sent.await {
             Ok(200..=299) => {}
-            Ok(status) => engine.log(&format!("nudge {path}: answered {status}")),
-            Err(error) => engine.log(&format!("nudge {path}: {error}")),
+            Ok(status) => Line::of("Nudge").with("path", path).with("status", status).write(&engine),
+            Err(error) => Line::of("Nudge").with("path", path).with("error", error).write(&engine),
         }
     });
 }

@@ -7,12 +7,15 @@ use std::future::Future;
 use bytes::Bytes;
 use ota_core::access::{AuditEntry, Caller};
 use ota_http::about::About;
+use ota_http::problem::uuid_text;
 use ota_http::routes::{self, Found};
 use ota_http::{Problem, Request, Response, auth};
 use ota_store::audit;
 
 use crate::Platform;
 use crate::audited::Audited;
+use crate::line::Line;
+use crate::traced::Traced;
 
 /// What a function that has let a caller in by its own means passes on with the requests it makes of others in the same
 /// process: it lies among the request's extensions, where nothing from outside gets.
@@ -29,12 +32,13 @@ pub struct Passed {
 pub async fn operator<P, B>(
     platform: &P,
     request: http::Request<B>,
-    route: impl AsyncFnOnce(&Audited<P>, &mut Request<B>) -> Result<Response, Problem>,
+    route: impl AsyncFnOnce(&Audited<Traced<P>>, &mut Request<B>) -> Result<Response, Problem>,
 ) -> Response
 where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
+    let platform = &Traced::new(platform, request.headers());
     let passed = request.extensions().get::<Passed>().cloned();
     let id = passed.as_ref().map_or_else(|| platform.random(), |passed| passed.request);
     let (mut request, entry) = match admit(platform, request, passed, id).await {
@@ -45,7 +49,8 @@ where
     let answer = route(&engine, &mut request).await.unwrap_or_else(|problem| problem.into_response(id));
     if let Err(error) = engine.end(answer.status().as_u16()).await {
         // The change is listed, and whoever asked for it must be told of it.
-        platform.log(&format!("audit log: a change stays open: {error}"));
+        let line = Line::of("AuditLog").with("outcome", "a change stays open");
+        line.with("request", uuid_text(id)).with("error", error).write(platform);
     }
     answer
 }
@@ -78,7 +83,8 @@ where
         && problem.code == "request.forbidden"
         && let Err(error) = audit::refused(platform.kv(), entry, platform.now()).await
     {
-        platform.log(&format!("audit log: a refused attempt is not listed: {error}"));
+        let line = Line::of("AuditLog").with("outcome", "a refused attempt is not listed");
+        line.with("request", uuid_text(id)).with("error", error).write(platform);
     }
     admitted?;
     request.about = about;
@@ -110,11 +116,12 @@ fn entry(
 pub async fn internal<P, B>(
     platform: &P,
     request: http::Request<B>,
-    route: impl AsyncFnOnce(&P, &mut Request<B>) -> Result<Response, Problem>,
+    route: impl AsyncFnOnce(&Traced<P>, &mut Request<B>) -> Result<Response, Problem>,
 ) -> Response
 where
     P: Platform,
 {
+    let platform = &Traced::new(platform, request.headers());
     answer(platform, async {
         let mut request = Request::authorized(request, platform.variable("internal_token").await)?;
         route(platform, &mut request).await
@@ -126,11 +133,12 @@ where
 pub async fn signed<P, B>(
     platform: &P,
     request: http::Request<B>,
-    route: impl AsyncFnOnce(&P, &mut Request<B>) -> Result<Response, Problem>,
+    route: impl AsyncFnOnce(&Traced<P>, &mut Request<B>) -> Result<Response, Problem>,
 ) -> Response
 where
     P: Platform,
 {
+    let platform = &Traced::new(platform, request.headers());
     answer(platform, async { route(platform, &mut Request::new(request)?).await }).await
 }
 

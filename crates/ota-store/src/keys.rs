@@ -27,6 +27,8 @@
 //! | `batch/{id}/page/{shard}`        | the ended tasks of the devices that were   | swap, when a task ends            |
 //! |                                  | in that shard when the batch reached it    |                                   |
 //! | `batch/{id}/names/{n}`           | some of the names of an uploaded list      | once, when the batch is made      |
+//! | `batch/{id}/history`             | how its counts went, in some hundred       | swap, by dispatch                 |
+//! |                                  | points                                     |                                   |
 //! | `lanes/{product}`                | what its running batches lay claim to      | swap, when one begins or ends     |
 //! | `events`                         | the newest events ([`events`])             | swap, when something happened     |
 //! | `events/{n}`                     | a page of older events                     | once, when it is full             |
@@ -38,6 +40,7 @@
 //! | `work/uploads`                   | uploads that are not packages yet          | swap, when one comes or goes      |
 //! | `work/deltas`                    | deltas that are being made                 | swap, when one comes or goes, and |
 //! |                                  |                                            | by the dispatcher that makes them |
+//! | `work/tick`                      | when a tick last came to its end           | set, once a minute by dispatch    |
 //! | `webhooks`                       | all webhooks, their secrets encrypted      | swap, by the operator, and by     |
 //! |                                  |                                            | dispatch when a receiver is gone  |
 //! | `webhook/{id}`                   | how far it has come in the events, and     | swap, by the dispatcher that      |
@@ -82,6 +85,8 @@ pub const WORK_UPLOADS: &str = "work/uploads";
 pub const DELTAS: &str = "catalog/deltas";
 /// Deltas that are being made.
 pub const WORK_DELTAS: &str = "work/deltas";
+/// When a tick of the dispatcher last came to its end.
+pub const WORK_TICK: &str = "work/tick";
 /// All webhooks.
 pub const WEBHOOKS: &str = "webhooks";
 /// All tokens.
@@ -156,6 +161,11 @@ pub fn page(id: BatchId, page: u32) -> String {
 /// Some of the names of a batch's uploaded device list.
 pub fn names(id: BatchId, page: u32) -> String {
     format!("batch/{id}/names/{page}")
+}
+
+/// How the counts of a batch went.
+pub fn history(id: BatchId) -> String {
+    format!("batch/{id}/history")
 }
 
 /// What the running batches of a product lay claim to.

@@ -9,7 +9,7 @@ use ota_core::time::Timestamp;
 use crate::batches;
 use crate::keys;
 use crate::kv::Kv;
-use crate::transact::{Change, StoreError, update};
+use crate::transact::{Change, StoreError, load, update};
 use crate::work;
 
 /// The claims of one product's batches.
@@ -58,6 +58,29 @@ pub async fn take(
         release(kv, product, batch_id, now).await?;
     }
     Ok(Err(BatchError::TooManyLanes))
+}
+
+/// Tells what would stand in the way of a new batch's lane, and takes none.
+///
+/// # Errors
+/// The store's; the inner one is that of [`take`].
+pub async fn check(
+    kv: &impl Kv,
+    product: &ProductKey,
+    lane: &Lane,
+    policy: ConflictPolicy,
+) -> Result<Result<(), BatchError>, StoreError> {
+    let mut lanes = load::<Lanes>(kv, &keys::lanes(product)).await?.unwrap_or_default();
+    while let Some(refused) = refusal(lane, &lanes.0, policy) {
+        let (BatchError::DynamicExists { batch_id } | BatchError::Conflict { batch_id }) = refused else {
+            return Ok(Err(refused));
+        };
+        if is_alive(kv, batch_id).await? {
+            return Ok(Err(refused));
+        }
+        lanes.0.retain(|dead| dead.batch_id != batch_id);
+    }
+    Ok(if lanes.0.len() >= limits::LANES_MAX { Err(BatchError::TooManyLanes) } else { Ok(()) })
 }
 
 /// Tells whether a batch with a claim still runs, or is just being made.

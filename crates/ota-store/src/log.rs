@@ -50,6 +50,15 @@ pub async fn append(kv: &impl Kv, key: &str, id: [u8; 16], now: Timestamp) -> Re
     }
 }
 
+/// Returns how many ids there are.
+///
+/// # Errors
+/// The store's.
+pub async fn count(kv: &impl Kv, key: &str) -> Result<u64, StoreError> {
+    let head = load::<LogHead>(kv, key).await?.unwrap_or_default();
+    Ok(u64::from(head.sealed) * PAGE_LEN as u64 + head.tail.len() as u64)
+}
+
 /// Returns up to `limit` ids, newest first, and where to go on.
 ///
 /// # Errors
@@ -119,6 +128,7 @@ mod tests {
             }
         }
         assert_eq!(seen, (0..count).rev().map(id).collect::<Vec<_>>());
+        assert_eq!(block_on(super::count(&kv, "catalog/batches")).unwrap(), u64::from(count));
     }
 
     #[test]

@@ -5,12 +5,26 @@ use ota_core::time::Timestamp;
 
 use crate::keys;
 use crate::kv::Kv;
+use crate::record::to_bytes;
 use crate::transact::{Change, StoreError, load, update};
 
 /// Batches that may be open at once. Their list is one value, and each costs a read in every tick.
 pub const OPEN_BATCHES_MAX: usize = 2_000;
 /// Uploads that may wait for their package at once.
 pub const OPEN_UPLOADS_MAX: usize = 2_000;
+
+/// How often it is noted that the dispatcher has come by: whoever wonders whether it still does can wait so long, and a tick
+/// with nothing to do writes nothing else.
+const NOTE_TICK_MS: u64 = 60_000;
+
+/// A tick that has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastTick {
+    /// When it did.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took_ms: u64,
+}
 
 /// Batches that have not ended, oldest first, each with the moment it was listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +60,29 @@ pub struct OpenUploads(pub Vec<OpenUpload>);
 /// The store's.
 pub async fn open_batches(kv: &impl Kv) -> Result<OpenBatches, StoreError> {
     Ok(load(kv, keys::WORK_BATCHES).await?.unwrap_or_default())
+}
+
+/// Returns the last tick that was noted.
+///
+/// # Errors
+/// The store's.
+pub async fn last_tick(kv: &impl Kv) -> Result<Option<LastTick>, StoreError> {
+    load(kv, keys::WORK_TICK).await
+}
+
+/// Notes that a tick has come to its end, if the last note is old: one read, and one write a minute. Of two that end at once
+/// either is as good as the other, so that nothing is compared.
+///
+/// # Errors
+/// The store's.
+pub async fn note_tick(kv: &impl Kv, tick: LastTick) -> Result<(), StoreError> {
+    let last = last_tick(kv).await?;
+    // A moment from the future, of a clock that was set back, is as good as none.
+    let is_recent = last.is_some_and(|last| last.at <= tick.at && tick.at.ms_since(last.at) < NOTE_TICK_MS);
+    if !is_recent {
+        kv.set(keys::WORK_TICK, &to_bytes(&tick, 1)).await?;
+    }
+    Ok(())
 }
 
 /// Lists a batch; `false` if there are too many.

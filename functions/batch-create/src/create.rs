@@ -7,7 +7,7 @@ use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{BatchId, PackageId};
 use ota_core::product::{ConflictPolicy, ProductSettings};
 use ota_core::time::Timestamp;
-use ota_http::json::Fields;
+use ota_http::json::{Document, Fields};
 use ota_http::{Problem, Request, Response, idempotency, json};
 use ota_platform::{Platform, nudge};
 use ota_store::batches::{self, StoredBatch};
@@ -82,9 +82,8 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    request.only_query(&[])?;
+    request.only_query(&["dry_run"])?;
     let document = request.json().await?;
-    let ((names, mut fields), mut reading) = document.read(read);
     let identity = idempotency::identify(request, "batch", document.bytes(), platform.random())?;
     let (kv, now) = (platform.kv(), platform.now());
     let id = BatchId(identity.id);
@@ -94,6 +93,26 @@ where
         identity.same_as(existing.fingerprint)?;
         return query::answer(platform, StatusCode::CREATED, &existing).await;
     }
+    let (batch, product) = check(platform, request, &document, id, now).await?;
+    let stored = StoredBatch::new(batch, identity.fingerprint);
+    request.about.names([id]);
+    make(platform, &stored, &product, now).await?;
+    batches::expand(kv, id, EXPAND_SHARDS_MAX, now).await?;
+    nudge::batch(platform, id);
+    let made = batches::get(kv, id).await?.unwrap_or(stored);
+    query::answer(platform, StatusCode::CREATED, &made).await
+}
+
+/// Checks a request for a batch, and returns the batch it asks for with the settings of its product. Writes nothing.
+pub(crate) async fn check<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    document: &Document,
+    id: BatchId,
+    now: Timestamp,
+) -> Result<(Batch, ProductSettings), Problem> {
+    let kv = platform.kv();
+    let ((names, mut fields), mut reading) = document.read(read);
     let package = match names.package_id.map(str::parse::<PackageId>) {
         Some(Ok(package)) => packages::get(kv, package).await?,
         _ => None,
@@ -114,15 +133,26 @@ where
     }
     let (terms, product) = settings::terms(kv, &package.product_key).await?.unwrap_or_default();
     let new = json::join(reading, NewBatch::check(&fields, &package, &terms, now))?;
-    let stored =
-        StoredBatch::new(Batch::new(id, BatchKind::Upgrade, &package, new, now), identity.fingerprint);
-    targets::check(kv, &stored.batch, "/target", now).await?.map_err(Problem::from)?;
-    request.about.names([id]);
-    make(platform, &stored, &product, now).await?;
-    batches::expand(kv, id, EXPAND_SHARDS_MAX, now).await?;
-    nudge::batch(platform, id);
-    let made = batches::get(kv, id).await?.unwrap_or(stored);
-    query::answer(platform, StatusCode::CREATED, &made).await
+    let batch = Batch::new(id, BatchKind::Upgrade, &package, new, now);
+    targets::check(kv, &batch, "/target", now).await?.map_err(Problem::from)?;
+    Ok((batch, product))
+}
+
+/// The lane that a batch needs, if it needs one.
+pub(crate) fn lane(batch: &Batch, product: &ProductSettings) -> Option<Lane> {
+    let needs_one = batch.mode.is_dynamic() || product.conflict_policy == ConflictPolicy::SourceVersion;
+    needs_one.then(|| Lane {
+        batch_id: batch.id,
+        package_id: batch.package_id,
+        module: batch.module.clone(),
+        sources: batch.sources().to_vec(),
+        is_dynamic: batch.mode.is_dynamic(),
+    })
+}
+
+/// The problem of a service that looks after as many batches as it can.
+pub(crate) fn too_many() -> Problem {
+    Problem::new("batch.too-many", format!("{} batches have not ended", work::OPEN_BATCHES_MAX))
 }
 
 /// Lists a batch as open, takes its lane if it needs one, and writes its record.
@@ -133,16 +163,7 @@ async fn make<P: Platform>(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let (kv, batch) = (platform.kv(), &stored.batch);
-    let too_many =
-        || Problem::new("batch.too-many", format!("{} batches have not ended", work::OPEN_BATCHES_MAX));
-    if batch.mode.is_dynamic() || product.conflict_policy == ConflictPolicy::SourceVersion {
-        let lane = Lane {
-            batch_id: batch.id,
-            package_id: batch.package_id,
-            module: batch.module.clone(),
-            sources: batch.sources().to_vec(),
-            is_dynamic: batch.mode.is_dynamic(),
-        };
+    if let Some(lane) = lane(batch, product) {
         // A lane belongs to a batch that is open, and is taken away otherwise.
         if !work::add_batch(kv, batch.id, now).await? {
             return Err(too_many());

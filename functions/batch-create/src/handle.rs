@@ -6,7 +6,7 @@ use ota_core::ids::{BatchId, DeviceName};
 use ota_http::{Problem, Request, Response};
 use ota_platform::{Platform, serve};
 
-use crate::{cancel, create, query, tags, tasks};
+use crate::{cancel, create, dry_run, query, tags, tasks};
 
 /// Answers a request.
 pub async fn handle<P, B>(platform: &P, request: http::Request<B>) -> Response
@@ -26,9 +26,15 @@ where
     let segments = request.segments.clone();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (&method, path.as_slice()) {
+        (&Method::POST, ["v1", "batches"]) if request.query("dry_run").is_some() => {
+            dry_run::dry_run(platform, request).await
+        }
         (&Method::POST, ["v1", "batches"]) => create::create(platform, request).await,
         (&Method::GET, ["v1", "batches"]) => query::list(platform, request).await,
         (&Method::GET, ["v1", "batches", id]) => query::get(platform, request, batch_id(id)?).await,
+        (&Method::GET, ["v1", "batches", id, "history"]) => {
+            query::history(platform, request, batch_id(id)?).await
+        }
         (&Method::POST, ["v1", "batches", id, "cancel"]) => {
             cancel::batch(platform, request, batch_id(id)?).await
         }

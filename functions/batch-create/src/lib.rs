@@ -2,6 +2,7 @@
 
 mod cancel;
 mod create;
+mod dry_run;
 mod handle;
 mod list;
 mod query;

@@ -1,12 +1,12 @@
 //! Looking at batches and their tasks.
 
 use http::StatusCode;
-use ota_core::batch::{Why, explain};
+use ota_core::batch::{Point, Why, explain};
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{BatchId, DeviceName, PackageId};
 use ota_core::limits;
 use ota_core::task::TaskStatus;
-use ota_http::wire::{BatchJson, TaskJson};
+use ota_http::wire::{BatchJson, CountsJson, TaskJson};
 use ota_http::{Problem, Request, Response, page, respond};
 use ota_platform::Platform;
 use ota_store::batches::{self, StoredBatch, visits};
@@ -45,6 +45,28 @@ pub(crate) async fn get<P: Platform, B>(
     id: BatchId,
 ) -> Result<Response, Problem> {
     answer(platform, StatusCode::OK, &find(platform, request, id).await?).await
+}
+
+#[derive(Serialize)]
+struct PointJson {
+    at: u64,
+    #[serde(flatten)]
+    counts: CountsJson,
+}
+
+/// `GET /v1/batches/{batch_id}/history`: the points that the dispatcher has noted, oldest first, and what it counted last.
+pub(crate) async fn history<P: Platform, B>(
+    platform: &P,
+    request: &Request<B>,
+    id: BatchId,
+) -> Result<Response, Problem> {
+    request.only_query(&[])?;
+    let stored = find(platform, request, id).await?;
+    let history = batches::history(platform.kv(), id).await?;
+    let points = history.up_to(Point { at: stored.counted_at, counts: stored.counts });
+    let items =
+        points.into_iter().map(|point| PointJson { at: point.at.0, counts: CountsJson::new(&point.counts) });
+    Ok(respond::json(StatusCode::OK, &page::Page { items: items.collect(), next_cursor: None }))
 }
 
 /// `GET /v1/batches`: newest first, with the counts of the last walk.

@@ -8,6 +8,8 @@ use ota_core::limits;
 use ota_http::problem::uuid_text;
 use ota_http::{Response, body, variable};
 use ota_platform::Platform;
+use ota_platform::line::Line;
+use ota_platform::traced::Traced;
 use ota_store::nonces::{self, Taken};
 
 use crate::call::{Answer, Call};
@@ -24,6 +26,7 @@ where
 {
     let random = platform.random();
     let id = uuid_text(random).to_ascii_uppercase();
+    let platform = &Traced::new(platform, request.headers());
     let (parts, mut body) = request.into_parts();
     let parameters = match read(&parts, &mut body).await {
         Ok(parameters) => parameters,
@@ -31,7 +34,8 @@ where
     };
     let outcome = answer(platform, random, &parts.method, &parameters).await;
     if let Err(Refusal::Busy { log } | Refusal::Failed { log }) = &outcome {
-        platform.log(&format!("cloud API request {id}: {log}"));
+        let line = Line::of("CloudApi").with("request", &id).with("outcome", "failed");
+        line.with("error", log).write(platform);
     }
     let format = Format::of(&parameters);
     // The root of an XML answer is named after the action, which may be anything before it is known.

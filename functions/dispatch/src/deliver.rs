@@ -21,6 +21,7 @@ use ota_core::security::SecretsKey;
 use ota_core::time::Timestamp;
 use ota_core::webhook::{Answered, Delivery, Outcome, Queue, Secret, Webhook, What, cloud_event, secret};
 use ota_http::{Problem, signing};
+use ota_platform::line::Line;
 use ota_platform::{Platform, whole};
 use ota_store::events;
 use ota_store::webhooks::{self, StoredWebhook};
@@ -64,7 +65,8 @@ pub(crate) async fn all<P: Platform>(platform: &P, report: &mut Report) -> Resul
             }
             Err(problem) => {
                 let why = problem.log.as_deref().unwrap_or(&problem.detail);
-                platform.log(&format!("webhook {id}: {}: {why}", problem.code));
+                let line = Line::of("Delivery").with("webhook", id).with("outcome", "failed");
+                line.with("code", problem.code).with("error", why).write(platform);
                 failed = Some(problem);
             }
         }
@@ -130,7 +132,8 @@ async fn deliver<P: Platform>(
         }
         if gone {
             let gone = webhooks::gone(kv, webhook.id, &webhook.url, platform.now()).await?;
-            platform.log(&format!("webhook {}: answered 410: disabled: {gone}", webhook.id));
+            let line = Line::of("Delivery").with("webhook", webhook.id).with("outcome", "gone");
+            line.with("disabled", gone).write(platform);
         }
         if is_last {
             break;
@@ -276,7 +279,8 @@ async fn note<P: Platform>(
 ) -> Result<Option<Queue>, Problem> {
     // What went wrong is told once a round, and without the URL: it may carry the receiver's own secret.
     if let Some((id, why)) = tried.iter().find_map(failure) {
-        platform.log(&format!("webhook {}: event {id}: {why}", webhook.id));
+        let line = Line::of("Delivery").with("webhook", webhook.id).with("event", id);
+        line.with("outcome", "not-taken").with("error", why).write(platform);
     }
     let now = platform.now();
     let noted = webhooks::change_queue(platform.kv(), webhook.id, now, |queue| {

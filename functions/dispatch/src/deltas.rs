@@ -14,6 +14,7 @@ use ota_core::time::Timestamp;
 use ota_delta::{Header, MakeError, Maker};
 use ota_http::Problem;
 use ota_platform::Platform;
+use ota_platform::line::Line;
 use ota_store::blobs::{self, Blob, CHUNK_BYTES, Pieces, Place};
 use ota_store::deltas::{self, OpenDeltas, StoredDelta};
 use ota_store::packages::{self, StoredPackage};
@@ -43,11 +44,9 @@ async fn oldest<P: Platform>(platform: &P, turn: &OpenDeltas, report: &mut Repor
             Ok(true) => break,
             Ok(false) => {}
             Err(problem) => {
-                platform.log(&format!(
-                    "delta {id}: {}: {}",
-                    problem.code,
-                    problem.log.as_deref().unwrap_or("")
-                ));
+                let line = Line::of("Delta").with("delta", id).with("outcome", "failed");
+                let line = line.with("code", problem.code).with_some("error", problem.log.as_deref());
+                line.write(platform);
                 failed = Some(problem);
             }
         }

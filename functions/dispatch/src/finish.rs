@@ -1,6 +1,6 @@
 //! How things end: a walk, a batch, a trial, an upload nobody made a package of.
 
-use ota_core::batch::{Batch, BatchEvent, BatchKind, BatchStatus};
+use ota_core::batch::{Batch, BatchEvent, BatchKind, BatchStatus, Point};
 use ota_core::event::Event;
 use ota_core::ids::BatchId;
 use ota_core::limits::UPLOAD_ARRIVAL_MINUTES;
@@ -8,6 +8,7 @@ use ota_core::package::VerificationEvent;
 use ota_core::time::Timestamp;
 use ota_http::Problem;
 use ota_platform::Platform;
+use ota_platform::line::Line;
 use ota_store::batches::{self, StoredBatch, Sweep};
 use ota_store::blobs::{self, Stored};
 use ota_store::{events, lanes, packages, work};
@@ -121,6 +122,9 @@ pub(crate) async fn note<P: Platform>(
         }
         let same = stored.counts == sweep.counts && stored.sweep.after_expansion;
         let all_ended = sweep.after_expansion && sweep.counts.active() == 0 && sweep.unrecorded == 0;
+        if stored.counts != sweep.counts {
+            stored.progressed_at = now;
+        }
         stored.counts = sweep.counts;
         stored.counted_at = now;
         // The flag is kept for the next walk to compare with; the rest starts anew.
@@ -139,7 +143,17 @@ pub(crate) async fn note<P: Platform>(
         stored.drained = true;
         (true, (false, Some(stored.clone())))
     });
-    match noted.await? {
+    let noted = noted.await?;
+    if complete && let Some((_, ended)) = &noted {
+        let point = Point { at: now, counts: sweep.counts };
+        let noted = batches::note_history(platform.kv(), batch.id, point, ended.is_some()).await;
+        if let Err(error) = noted {
+            // A picture that lacks a point holds no batch up.
+            let line = Line::of("History").with("batch", batch.id).with("outcome", "failed");
+            line.with("error", error).write(platform);
+        }
+    }
+    match noted {
         Some((_, Some(stored))) => {
             ended(platform, &stored).await?;
             Ok(false)
@@ -159,7 +173,8 @@ pub(crate) async fn ended<P: Platform>(platform: &P, stored: &StoredBatch) -> Re
         let event = VerificationEvent::Ended { all_succeeded };
         if let Some(Err(refused)) = packages::verification(kv, batch.package_id, batch.id, event, now).await?
         {
-            platform.log(&format!("package {}: {refused}", batch.package_id));
+            let line = Line::of("Verification").with("package", batch.package_id).with("batch", batch.id);
+            line.with("outcome", "refused").with("error", refused).write(platform);
         }
     }
     lanes::release(kv, &batch.product_key, batch.id, now).await?;

@@ -5,8 +5,10 @@ use http::{Method, StatusCode};
 use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
 use ota_http::{Problem, Request, Response, json, respond};
+use ota_platform::line::Line;
 use ota_platform::{Platform, serve};
-use ota_store::{batches, shards, work};
+use ota_store::work::{self, LastTick};
+use ota_store::{batches, shards};
 use serde::Serialize;
 
 use crate::{deliver, deltas, finish, push, sweep, walk};
@@ -95,6 +97,7 @@ async fn device<P: Platform>(platform: &P, device: &DeviceRef, report: &mut Repo
 /// Looks after every batch that has not ended, or after one. A batch that fails does not keep the others waiting.
 async fn tick<P: Platform>(platform: &P, only: Option<BatchId>) -> Result<Report, Problem> {
     let mut report = Report::default();
+    let began = platform.now();
     let open = work::open_batches(platform.kv()).await?;
     let mut failed = None;
     for (id, since) in open.0 {
@@ -103,7 +106,9 @@ async fn tick<P: Platform>(platform: &P, only: Option<BatchId>) -> Result<Report
         }
         report.batches += 1;
         if let Err(problem) = walk::batch(platform, id, since, &mut report).await {
-            platform.log(&format!("batch {id}: {}: {}", problem.code, problem.log.as_deref().unwrap_or("")));
+            let line =
+                Line::of("Tick").with("batch", id).with("outcome", "failed").with("code", problem.code);
+            line.with_some("error", problem.log.as_deref()).write(platform);
             failed = Some(problem);
         }
     }
@@ -113,10 +118,14 @@ async fn tick<P: Platform>(platform: &P, only: Option<BatchId>) -> Result<Report
         deliver::all(platform, &mut report).await?;
         rest?;
     }
-    match failed {
-        Some(problem) => Err(problem),
-        None => Ok(report),
+    if let Some(problem) = failed {
+        return Err(problem);
     }
+    if only.is_none() {
+        let at = platform.now();
+        work::note_tick(platform.kv(), LastTick { at, took_ms: at.ms_since(began) }).await?;
+    }
+    Ok(report)
 }
 
 /// Looks after what belongs to no batch that is open.

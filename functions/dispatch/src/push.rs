@@ -12,6 +12,7 @@ use ota_core::limits;
 use ota_core::task::TaskEvent;
 use ota_core::time::Timestamp;
 use ota_http::{Problem, signing};
+use ota_platform::line::Line;
 use ota_platform::notice::Notice;
 use ota_platform::{Broker, Message, Platform};
 use ota_store::{batches, devices, packages};
@@ -133,7 +134,8 @@ async fn publish<P: Platform>(
     let broker = ota_http::variable(Broker::from_variables(platform).await)?;
     let now = platform.now();
     if now.ms_since(granted_at) > limits::PUSH_GRANT_MS {
-        platform.log(&format!("batch {}: {} pushes given up, this took too long", batch.id, chosen.len()));
+        // The rate is worth more than the push, which a later tick makes.
+        chosen.iter().for_each(|device| log(platform, batch, device, "too-late"));
         return Ok(Vec::new());
     }
     let messages: Vec<Message> = chosen
@@ -148,9 +150,34 @@ async fn publish<P: Platform>(
         Ok(taken) => taken,
         Err(error) => {
             // The pushes stay noted as not sent, and a later tick makes them.
-            platform.log(&format!("batch {}: {error}", batch.id));
+            Line::of("Publish").with("batch", batch.id).with("error", error).write(platform);
             0
         }
     };
+    for (index, device) in chosen.iter().enumerate() {
+        log(platform, batch, device, if index < taken { "sent" } else { "not-taken" });
+    }
     Ok(chosen.iter().take(taken).map(|device| device.name.clone()).collect())
+}
+
+/// Tells the log of a push to one device, and why it was due now.
+fn log<P: Platform>(platform: &P, batch: &Batch, device: &Device, outcome: &str) {
+    let line =
+        Line::of("OTAFirmwarePush").with("cause", cause(batch, device)).with("product", &batch.product_key);
+    line.with("device", &device.name).with("batch", batch.id).with("outcome", outcome).write(platform);
+}
+
+/// Why a push is due: the device has connected since the task was made, or an app has consented, or neither was needed; or
+/// it is a further attempt.
+fn cause(batch: &Batch, device: &Device) -> &'static str {
+    let Some(task) = device.task_of(batch.id) else { return "at-start" };
+    if task.retries_used > 0 {
+        "retry"
+    } else if device.session.as_ref().is_some_and(|session| session.since > task.created_at) {
+        "at-online"
+    } else if batch.policy.needs_confirmation {
+        "at-confirmation"
+    } else {
+        "at-start"
+    }
 }

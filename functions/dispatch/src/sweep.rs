@@ -8,6 +8,7 @@
 
 use ota_http::Problem;
 use ota_platform::Platform;
+use ota_platform::line::Line;
 use ota_store::{batches, products, shards};
 
 use crate::handle::Report;
@@ -32,7 +33,8 @@ pub(crate) async fn some_shards<P: Platform>(platform: &P, report: &mut Report) 
         && let Err(error) = shards::mend(kv, product, now).await
     {
         // Perhaps nobody died, and somebody is just at it.
-        platform.log(&format!("the fleet of {product} is half way through growing: {error}"));
+        let line = Line::of("Sweep").with("product", product).with("outcome", "half way through growing");
+        line.with("error", error).write(platform);
     }
     let steps = u64::from(shape.shards.div_ceil(SHARDS_PER_TICK).max(1));
     let first = ((tick / count) % steps) as u32 * SHARDS_PER_TICK;

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, StreamBody};
 use ota_blob::File;
 use ota_http::{Body, Problem};
 use ota_platform::Platform;
+use ota_platform::line::Line;
 
 use crate::parts::Piece;
 
@@ -31,10 +32,8 @@ pub(crate) async fn stream<P: Platform>(
                 Piece::File(range) => match file.stream(range).await {
                     Ok(body) => forward(&mut sender, body).await,
                     Err(problem) => {
-                        engine.log(&format!(
-                            "download cut: {}",
-                            problem.log.as_deref().unwrap_or(problem.code)
-                        ));
+                        let line = Line::of("Download").with("outcome", "cut").with("code", problem.code);
+                        line.with_some("error", problem.log.as_deref()).write(&engine);
                         let _cut =
                             sender.send(Err(anyhow::anyhow!("a part of the file is not to be had"))).await;
                         false

@@ -13,6 +13,7 @@ use ota_core::product::ProductError;
 use ota_core::settings::PackageLimits;
 use ota_http::{Problem, Request, Response, idempotency, json, page, respond};
 use ota_platform::Platform;
+use ota_platform::line::Line;
 use ota_store::blobs::{self, Blob};
 use ota_store::packages::StoredPackage;
 use ota_store::{StoreError, batches, keys, log, packages, products, settings, work};
@@ -208,7 +209,9 @@ where
     let uploads: Vec<UploadId> = stored.blobs().collect();
     if let Err(error) = work::remove_uploads(kv, &uploads, now).await {
         // The package exists; the clock takes its uploads off the list.
-        platform.log(&format!("uploads of package {}: {error}", stored.package.id));
+        let line =
+            Line::of("Package").with("package", stored.package.id).with("outcome", "uploads stay listed");
+        line.with("error", error).write(platform);
     }
     Ok(respond::json(StatusCode::CREATED, &PackageJson::from(&stored.package)))
 }

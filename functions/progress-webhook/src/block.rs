@@ -11,6 +11,7 @@ use ota_core::error::Coded;
 use ota_core::ids::DeviceRef;
 use ota_core::task::TaskStatus;
 use ota_http::Problem;
+use ota_platform::line::Line;
 use ota_platform::{Broker, Message, Platform};
 use ota_store::packages::StoredPackage;
 use ota_store::{batches, devices, packages};
@@ -69,6 +70,7 @@ fn refused<P: Platform>(
     request: &BlockRequest,
     refusal: BlockRefusal,
 ) -> Vec<u8> {
-    platform.log(&format!("refused a block to {device}: {}: {refusal}", refusal.code()));
+    let line = Line::about("BlockRequest", device).with("outcome", "refused");
+    line.with("code", refusal.code()).with("error", refusal).write(platform);
     render_refusal(request, refusal)
 }

@@ -10,6 +10,7 @@ use ota_core::device::message::gateway::{
 use ota_core::error::Coded;
 use ota_core::ids::DeviceRef;
 use ota_http::Problem;
+use ota_platform::line::Line;
 use ota_platform::{Broker, Message, Platform, PlatformError};
 use ota_store::{devices, topology};
 
@@ -19,7 +20,8 @@ pub(crate) async fn receive<P: Platform>(platform: &P, topic: &str, payload: &[u
         Ok(request) => answer(platform, &request).await,
         Err(error) => {
             let topic: String = topic.chars().take(128).collect();
-            platform.log(&format!("dropped a message on {topic:?}: {}: {error}", error.code()));
+            let line = Line::of("GatewayMessage").with("topic", topic).with("outcome", "dropped");
+            line.with("code", error.code()).with("error", error).write(platform);
             Ok(())
         }
     }
@@ -34,7 +36,9 @@ async fn answer<P: Platform>(platform: &P, request: &GatewayRequest) -> Result<(
         Ok(members) => decide(platform, &request.gateway, members).await?,
     };
     if let Some(refusal) = refusal {
-        platform.log(&format!("{}: {:?} refused: {}", request.gateway, request.verb, refusal.message()));
+        let line =
+            Line::about("GatewayMessage", &request.gateway).with("verb", format!("{:?}", request.verb));
+        line.with("outcome", "refused").with("error", refusal.message()).write(platform);
     } else {
         let payload = render_attachment(request.verb, &devices).into_bytes();
         messages.push(Message { topic: attachment_topic(&request.gateway), payload });

@@ -12,6 +12,7 @@ use ota_core::ids::DeviceRef;
 use ota_core::limits;
 use ota_core::task::TaskEvent;
 use ota_http::{Problem, Request, Response, body, respond};
+use ota_platform::line::Line;
 use ota_platform::{Platform, serve};
 
 use crate::{block, gateway, report, request};
@@ -51,7 +52,8 @@ where
         Ok((device, message)) => perform(platform, &device, message).await?,
         Err(error) => {
             let topic: String = topic.chars().take(128).collect();
-            platform.log(&format!("dropped a message on {topic:?}: {}: {error}", error.code()));
+            let line = Line::of("DeviceMessage").with("topic", topic).with("outcome", "dropped");
+            line.with("code", error.code()).with("error", error).write(platform);
         }
     }
     Ok(respond::empty(StatusCode::NO_CONTENT))

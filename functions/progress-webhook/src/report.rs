@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use ota_core::batch::newest_joining;
+use ota_core::batch::{Admission, newest_joining};
 use ota_core::device::{Device, VersionChange};
 use ota_core::dispatch::push_is_due;
 use ota_core::event::Event;
 use ota_core::ids::{BatchId, DeviceRef, ModuleName, Version};
 use ota_core::limits;
-use ota_core::task::{Task, TaskEvent};
+use ota_core::task::{Reason, Task, TaskEvent};
 use ota_core::time::Timestamp;
 use ota_http::Problem;
+use ota_platform::line::Line;
 use ota_platform::{Platform, nudge};
 use ota_store::devices::Beside;
 use ota_store::{batches, devices};
@@ -25,6 +26,10 @@ const JOINS_LOOKED_AT_MAX: usize = 8;
 /// What a report came to.
 #[derive(Default)]
 struct Outcome {
+    /// Whether it changed anything.
+    changed: bool,
+    /// The dynamic batch it made the device join.
+    joined: Option<BatchId>,
     /// The tasks it ended, each with its batch's page.
     ended: Vec<(u32, Task)>,
     /// Whether the dispatcher has something to do about it: a push, or something to tell.
@@ -72,7 +77,7 @@ fn outcome(
         beside.brief(task.batch_id).is_some_and(|brief| push_is_due(device, task, &brief.policy, now))
     });
     let news = !had_news && !beside.outbox.is_empty();
-    Outcome { ended: ended.collect(), dispatch: due || news, joins: None }
+    Outcome { ended: ended.collect(), dispatch: due || news, ..Outcome::default() }
 }
 
 /// Changes a device by a report; `change` notes what it says, and returns whether anything changed and what it says of the
@@ -80,6 +85,7 @@ fn outcome(
 async fn update<'a, P: Platform>(
     platform: &P,
     device: &DeviceRef,
+    line: Line,
     mut change: impl FnMut(&mut Device) -> (bool, Says<'a>),
 ) -> Result<(), Problem> {
     let now = platform.now();
@@ -89,22 +95,27 @@ async fn update<'a, P: Platform>(
         changed |= apply(found, beside, &says, now);
         let mut outcome = outcome(found, beside, ended_before, had_news, now);
         outcome.dispatch &= changed;
+        // That devices come and go is not worth a line each time.
+        outcome.changed = changed && says.event.is_some();
         (changed, outcome)
     });
-    follow_up(platform, device, updated.await?, now).await
+    follow_up(platform, device, line, updated.await?, now).await
 }
 
-/// Writes the history of the tasks that a report ended, and tells the dispatcher what it has to do.
+/// Writes the history of the tasks that a report ended, and tells the dispatcher what it has to do, and the log what came of
+/// it. Most reports change nothing; the log is not told of those.
 async fn follow_up<P: Platform>(
     platform: &P,
     device: &DeviceRef,
+    line: Line,
     outcome: Option<Outcome>,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let Some(outcome) = outcome else {
-        platform.log(&format!("dropped a report of {device}: there is no such device"));
+        line.with("outcome", "dropped").with("error", "there is no such device").write(platform);
         return Ok(());
     };
+    log(platform, &line, &outcome);
     for (page, task) in outcome.ended {
         let batch_id = task.batch_id;
         let ended = [(device.device_name.clone(), task)];
@@ -114,6 +125,20 @@ async fn follow_up<P: Platform>(
         nudge::device(platform, device);
     }
     Ok(())
+}
+
+/// Writes a line for each task that a report ended, or one for a report that did something else.
+fn log<P: Platform>(platform: &P, line: &Line, outcome: &Outcome) {
+    for (_, task) in &outcome.ended {
+        let code = task.reason.as_ref().map(Reason::code);
+        let line = line.clone().with("batch", task.batch_id).with("outcome", task.status.as_str());
+        line.with_some("code", code).write(platform);
+    }
+    if let Some(batch) = outcome.joined {
+        line.clone().with("batch", batch).with("outcome", "joined").write(platform);
+    } else if outcome.changed && outcome.ended.is_empty() {
+        line.clone().with("outcome", "noted").write(platform);
+    }
 }
 
 /// A device tells the version of one module: the decisive sign of success (R115). Another version than before may also
@@ -126,6 +151,7 @@ pub(crate) async fn version<P: Platform>(
 ) -> Result<(), Problem> {
     let (kv, now) = (platform.kv(), platform.now());
     let event = TaskEvent::VersionReported { version: version.clone() };
+    let line = Line::about("OTAVersionReport", device).with("module", module).with("version", version);
     // Whether the dynamic batches that the device might join still take devices.
     let mut taking: BTreeMap<BatchId, bool> = BTreeMap::new();
     loop {
@@ -139,6 +165,7 @@ pub(crate) async fn version<P: Platform>(
             if !(connected || news || applied) {
                 return (false, Outcome::default());
             }
+            let mut joined = None;
             if news {
                 // A dispatcher that never comes must not let the shard grow without end.
                 if beside.outbox.len() >= limits::OUTBOX_EVENTS_MAX {
@@ -152,15 +179,17 @@ pub(crate) async fn version<P: Platform>(
                     if !taking.contains_key(&brief.batch_id) {
                         return (false, Outcome { joins: Some(brief.batch_id), ..Outcome::default() });
                     }
-                    let _admission = brief.admit(found, beside.briefs, now);
+                    let admission = brief.admit(found, beside.briefs, now);
+                    joined = (admission == Admission::Queued).then_some(brief.batch_id);
                     found.joined.retain(|(id, _)| beside.brief(*id).is_some());
                 }
             }
-            (true, outcome(found, beside, ended_before, had_news, now))
+            let outcome = outcome(found, beside, ended_before, had_news, now);
+            (true, Outcome { changed: true, joined, ..outcome })
         });
         let updated = updated.await?;
         let Some(id) = updated.as_ref().and_then(|outcome| outcome.joins) else {
-            return follow_up(platform, device, updated, now).await;
+            return follow_up(platform, device, line, updated, now).await;
         };
         let takes = batches::get(kv, id).await?.is_some_and(|stored| stored.batch.takes_devices());
         taking.insert(id, takes);
@@ -175,7 +204,13 @@ pub(crate) async fn progress<P: Platform>(
     event: &TaskEvent,
 ) -> Result<(), Problem> {
     let now = platform.now();
-    update(platform, device, |found| {
+    let line = Line::about("OTAProgressReport", device).with("module", module);
+    let line = match event {
+        TaskEvent::ProgressReported { percent, .. } => line.with("percent", percent),
+        TaskEvent::FailureReported { failure, .. } => line.with("failure", failure.as_str()),
+        _ => line,
+    };
+    update(platform, device, line, |found| {
         let connected = found.spoke(now);
         (connected, Says { connected, module, event: Some(event.clone()) })
     })
@@ -189,7 +224,8 @@ pub(crate) async fn online<P: Platform>(
     session: &str,
 ) -> Result<(), Problem> {
     let (now, whole) = (platform.now(), ModuleName::default_module());
-    update(platform, device, |found| {
+    let line = Line::about("DeviceOnline", device);
+    update(platform, device, line, |found| {
         let connected = found.came_online(session, now);
         (connected, Says { connected, module: &whole, event: None })
     })
@@ -203,7 +239,8 @@ pub(crate) async fn offline<P: Platform>(
     session: &str,
 ) -> Result<(), Problem> {
     let whole = ModuleName::default_module();
-    update(platform, device, |found| {
+    let line = Line::about("DeviceOffline", device);
+    update(platform, device, line, |found| {
         (found.went_offline(session), Says { connected: false, module: &whole, event: None })
     })
     .await

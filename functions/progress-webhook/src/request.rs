@@ -5,6 +5,7 @@ use ota_core::device::push::{Topics, render_get_reply};
 use ota_core::ids::{BatchId, DeviceRef, ModuleName};
 use ota_core::task::{TaskEvent, TaskStatus};
 use ota_http::{Problem, signing};
+use ota_platform::line::Line;
 use ota_platform::notice::Notice;
 use ota_platform::{Broker, Message, Platform, PlatformError};
 use ota_store::{batches, devices, packages};
@@ -18,7 +19,11 @@ pub(crate) async fn answer<P: Platform>(
     id: &MessageId,
     channel: ReplyChannel,
 ) -> Result<(), Problem> {
-    let payload = match deliverable(platform, device, module).await? {
+    let batch = deliverable(platform, device, module).await?;
+    let outcome = if batch.is_some() { "told" } else { "nothing" };
+    let line = Line::about("OTAFirmwareRequest", device).with("module", module);
+    line.with_some("batch", batch).with("outcome", outcome).write(platform);
+    let payload = match batch {
         None if channel == ReplyChannel::Upgrade => return Ok(()),
         None => render_get_reply(id, None),
         Some(batch_id) => match notice(platform, batch_id, id, channel).await? {

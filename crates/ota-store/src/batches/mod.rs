@@ -7,17 +7,21 @@
 //! batch's page holds it, and from then on the page is its history. Whoever looks at both reads the shard first: a task
 //! that moves in between is then seen twice rather than not at all, and the page's word counts.
 
+mod dry_run;
 mod expand;
+mod history;
 mod look;
 mod record;
 mod tasks;
 
-use ota_core::batch::{Batch, BatchStatus, GraySearch, RateWindow, TargetSelection, TaskCounts};
+use ota_core::batch::{Batch, BatchStatus, GraySearch, History, RateWindow, TargetSelection, TaskCounts};
 use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
 use ota_core::task::Task;
 use ota_core::time::Timestamp;
 
+pub use self::dry_run::{DryRunCursor, DryRunPart, dry_run};
 pub use self::expand::{Expansion, close_joining, count_eligible, expand, expand_shard};
+pub use self::history::{history, note_history};
 pub use self::look::{Found, ListedTask, Visit, counts, look, task_of, visits};
 pub use self::record::{record, record_shard};
 pub use self::tasks::{Reupgrade, reupgrade};
@@ -53,6 +57,8 @@ pub struct StoredBatch {
     pub counts: TaskCounts,
     /// When that was.
     pub counted_at: Timestamp,
+    /// When a walk last counted something else than the one before.
+    pub progressed_at: Timestamp,
     /// The pushes granted lately.
     pub rate: RateWindow,
     /// What the request said, so that the same idempotency key with other words is noticed.
@@ -102,6 +108,7 @@ impl StoredBatch {
     pub fn new(batch: Batch, fingerprint: [u8; 16]) -> Self {
         Self {
             counted_at: batch.created_at,
+            progressed_at: batch.created_at,
             batch,
             expand_cursor: 0,
             expanded: false,
@@ -160,6 +167,7 @@ pub async fn create(
     let key = keys::batch(id);
     match claim::take(kv, &key, now).await? {
         Claim::Won => {
+            kv.set(&keys::history(id), &to_bytes(&History::default(), 1)).await?;
             kv.set(&key, &to_bytes(stored, 1)).await?;
             Ok(Some(stored.clone()))
         }
@@ -183,9 +191,17 @@ async fn put_names(kv: &impl Kv, batch: &Batch) -> Result<u32, StoreError> {
 /// # Errors
 /// The store's.
 pub async fn get(kv: &impl Kv, id: BatchId) -> Result<Option<StoredBatch>, StoreError> {
-    let Some(mut stored) = load::<StoredBatch>(kv, &keys::batch(id)).await? else { return Ok(None) };
+    let Some(mut stored) = get_without_names(kv, id).await? else { return Ok(None) };
     fetch_names(kv, &mut stored).await?;
     Ok(Some(stored))
+}
+
+/// Returns a batch as its record has it: one read, and without the names of its list if it has one.
+///
+/// # Errors
+/// The store's.
+pub async fn get_without_names(kv: &impl Kv, id: BatchId) -> Result<Option<StoredBatch>, StoreError> {
+    load(kv, &keys::batch(id)).await
 }
 
 /// Adds the names of a batch's list to a record that was read without them, as [`change`] does.
@@ -217,6 +233,7 @@ pub async fn forget(kv: &impl Kv, id: BatchId) -> Result<(), StoreError> {
     for page in 0..pages {
         kv.delete(&keys::names(id, page)).await?;
     }
+    kv.delete(&keys::history(id)).await?;
     Ok(())
 }
 

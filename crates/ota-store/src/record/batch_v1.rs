@@ -90,6 +90,9 @@ struct BatchRecord<'a> {
     /// Absent for HTTPS.
     #[b(40)]
     download: Option<&'a str>,
+    /// Absent in batches that are older than it.
+    #[n(41)]
+    progressed_at: Option<u64>,
 }
 
 /// A target that is neither all devices nor named ones.
@@ -181,7 +184,7 @@ struct SweepRecord {
 }
 
 #[derive(Encode, Decode)]
-struct CountsRecord {
+pub(crate) struct CountsRecord {
     #[n(0)]
     unconfirmed: u32,
     #[n(1)]
@@ -309,6 +312,7 @@ impl Record for StoredBatch {
             drained: Some(self.drained),
             announced: self.announced.map(BatchStatus::as_str),
             download: (batch.download != DownloadProtocol::Https).then(|| batch.download.as_str()),
+            progressed_at: Some(self.progressed_at.0),
         };
         write_body(&record, out);
     }
@@ -384,6 +388,7 @@ impl Record for StoredBatch {
             },
             counts: record.counts.into(),
             counted_at: Timestamp(record.counted_at),
+            progressed_at: Timestamp(record.progressed_at.unwrap_or(record.counted_at)),
             rate: RateWindow { grants: record.grants },
             fingerprint: record.fingerprint,
         })

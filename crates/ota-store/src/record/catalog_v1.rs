@@ -10,7 +10,7 @@ use crate::log::LogHead;
 use crate::packages::{PackageCatalog, PackageEntry};
 use crate::products::ProductCatalog;
 use crate::shards::Shape;
-use crate::work::{OpenBatches, OpenUpload, OpenUploads};
+use crate::work::{LastTick, OpenBatches, OpenUpload, OpenUploads};
 
 #[derive(Encode, Decode)]
 struct ProductEntryRecord<'a> {
@@ -129,6 +129,25 @@ impl Record for OpenBatches {
     fn read(bytes: Vec<u8>) -> Result<Self, Corrupt> {
         let entries: Vec<OpenBatchRecord> = read_body(&bytes)?;
         Ok(Self(entries.into_iter().map(|e| (BatchId(e.id), Timestamp(e.since))).collect()))
+    }
+}
+
+#[derive(Encode, Decode)]
+struct LastTickRecord {
+    #[n(0)]
+    at: u64,
+    #[n(1)]
+    took_ms: u64,
+}
+
+impl Record for LastTick {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_body(&LastTickRecord { at: self.at.0, took_ms: self.took_ms }, out);
+    }
+
+    fn read(bytes: Vec<u8>) -> Result<Self, Corrupt> {
+        let LastTickRecord { at, took_ms } = read_body(&bytes)?;
+        Ok(Self { at: Timestamp(at), took_ms })
     }
 }
 

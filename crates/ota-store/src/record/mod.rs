@@ -11,6 +11,7 @@ mod blob_v1;
 mod catalog_v1;
 mod delta_v1;
 mod event_v1;
+mod history_v1;
 mod lane_v1;
 mod nonce_v1;
 mod package_v1;

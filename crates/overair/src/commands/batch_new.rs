@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
-use super::{Body, Context, batch, tags};
+use super::{Body, Context, batch, dry_run, tags};
 use crate::failure::Failure;
-use crate::output::{Column, Section, View};
 use crate::parse;
 use crate::upload::upload;
 
@@ -125,19 +124,6 @@ pub(crate) struct Arguments {
     watch: bool,
 }
 
-const DRY_RUN: View = View {
-    id: "devices",
-    order: &["devices", "minutes_at_rate", "walked"],
-    sections: &[Section {
-        field: "refused",
-        columns: &[
-            Column::of("REFUSED", "code"),
-            Column::of("COUNT", "count"),
-            Column::of("SUCH AS", "devices"),
-        ],
-    }],
-};
-
 /// Makes a batch, or tells what it would be.
 pub(super) async fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let list = match &arguments.devices_from {
@@ -145,12 +131,10 @@ pub(super) async fn run(arguments: Arguments, context: &Context) -> Result<(), F
         None => None,
     };
     let body = arguments.body(list.as_ref().map(|list| list.id.as_str()));
-    let call = context.client.post(&["v1", "batches"]).json(body);
     if arguments.dry_run {
-        let answer = call.query("dry_run", Some(true)).repeatable().send().await?;
-        return context.output.show(&answer, &DRY_RUN);
+        return dry_run::run(&body, context).await;
     }
-    let answer = call.once_only()?.send().await?;
+    let answer = context.client.post(&["v1", "batches"]).json(body).once_only()?.send().await?;
     if let Some(list) = list {
         list.taken();
     }

@@ -6,6 +6,7 @@ mod batch_new;
 mod completions;
 mod delta;
 mod device;
+mod dry_run;
 mod event;
 mod login;
 mod module;

@@ -1,0 +1,22 @@
+//! What a monitoring system scrapes: how the service stands, from counts that it keeps anyway.
+
+pub mod families;
+
+mod batches;
+mod exposition;
+mod handle;
+mod service;
+mod webhooks;
+
+pub use handle::handle;
+
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, reason = "the macro exports the handler by the component model's ABI")]
+mod entry {
+    use ota_platform::spin::SpinPlatform;
+
+    #[spin_sdk::http_service]
+    async fn entry(request: spin_sdk::http::Request) -> ota_http::Response {
+        crate::handle(&SpinPlatform::new(), request).await
+    }
+}
