@@ -23,14 +23,7 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    answer(request).unwrap_or_else(|problem| {
-        let not_allowed = problem.code == "request.method-not-allowed";
-        let mut response = problem.into_response(platform.random());
-        if not_allowed {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        }
-        response
-    })
+    answer(request).unwrap_or_else(|problem| problem.into_response(platform.random()))
 }
 
 fn answer<B>(request: http::Request<B>) -> Result<Response, Problem> {
@@ -39,7 +32,7 @@ fn answer<B>(request: http::Request<B>) -> Result<Response, Problem> {
     let request = Request::new(request)?;
     // These files hold no data, which is why nobody needs a token for them; so nothing but reading them is let in.
     if !matches!(request.method, Method::GET | Method::HEAD) {
-        return Err(Problem::new("request.method-not-allowed", "these are files; they can only be read"));
+        return Err(Problem::method_not_allowed(vec!["GET", "HEAD"]));
     }
     match request.path().as_slice() {
         [""] => Ok(lead("console/")),
