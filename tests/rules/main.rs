@@ -7,6 +7,7 @@ mod documents;
 mod errors;
 mod gray;
 mod limits;
+mod openapi;
 mod pushes;
 mod routes;
 mod settings;

@@ -33,6 +33,7 @@ mod main_job;
 mod modules;
 mod multi_module;
 mod offline;
+mod openapi;
 mod packages;
 mod paging;
 mod policies;

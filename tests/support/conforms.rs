@@ -158,7 +158,8 @@ fn check_request(what: &str, operation: &'static Value, asked: Asked<'_>, query:
         let body = serde_json::from_slice(asked.body).expect("a request that is not refused is JSON");
         check_value(&format!("{what}: the request"), &content["schema"], &body);
     } else {
-        assert!(!told.is_null(), "{what}: the document has no body of this request");
+        // An empty object says as little as no body.
+        assert!(!told.is_null() || asked.body == b"{}", "{what}: the document has no body of this request");
     }
 }
 
@@ -166,9 +167,12 @@ fn check_request(what: &str, operation: &'static Value, asked: Asked<'_>, query:
 #[track_caller]
 fn check_value(what: &str, schema: &'static Value, value: &Value) {
     let validator = validator(schema);
+    if validator.is_valid(value) {
+        return;
+    }
     let wrong: Vec<String> =
         validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(wrong.is_empty(), "{what}, which is not what the document says:\n{}\n{value}", wrong.join("\n"));
+    panic!("{what}, which is not what the document says:\n{}\n{value}", wrong.join("\n"));
 }
 
 fn validator(schema: &'static Value) -> Arc<Validator> {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::codes::meaning;
 use crate::nouns;
-use crate::operation::{Answer, Body, Operation, Parameter};
+use crate::operation::{Answer, Body, Operation, Parameter, VALUE_CODES};
 use crate::schema::{list, may, must, named, object, text, whole};
 
 /// What a problem comes as (RFC 9457).
@@ -17,11 +17,15 @@ const PROBLEM: &str = "application/problem+json";
 /// What downloads are called, which are no routes of operators.
 const DOWNLOAD: &str = "download";
 /// Problems that many operations may answer with, told once: their names, and all codes they may have.
-const SHARED: [(&str, u16, &[&str]); 5] = [
+const SHARED: [(&str, u16, &[&str]); 9] = [
     ("Malformed", 400, &["request.malformed"]),
+    ("MalformedBody", 400, &["request.malformed", "request.body-cut"]),
     ("Unauthorized", 401, &["request.unauthorized"]),
     ("Forbidden", 403, &["request.forbidden"]),
     ("NotFound", 404, &["request.not-found"]),
+    ("TooLarge", 413, &["request.too-large"]),
+    ("Invalid", 422, &VALUE_CODES),
+    ("Failed", 500, &["store.corrupt", "service.variable"]),
     ("Busy", 503, &["store.contention"]),
 ];
 /// What the nouns are, in the order in which somebody meets them.

@@ -10,7 +10,7 @@ use crate::schema::{Schema, text, whole};
 /// JSON, in requests and answers.
 pub(crate) const JSON: &str = "application/json";
 /// The faults of a value, whatever it belongs to.
-const VALUE_CODES: [&str; 10] = [
+pub(crate) const VALUE_CODES: [&str; 10] = [
     "request.invalid",
     "value.missing",
     "value.length",
