@@ -4,6 +4,9 @@ const METHODS = ['get', 'head', 'options', 'post', 'put', 'patch', 'delete'];
 /** How deep schemas are looked into for their type's name: none of ours is as deep. */
 const DEPTH_MAX = 8;
 
+/** What a longer pattern means is said in words. */
+const PATTERN_LEN_MAX = 40;
+
 /** Follows references. */
 export function resolve(document, value) {
   let at = value;
@@ -63,7 +66,7 @@ function boundsOf(schema) {
     ...between(schema.minLength, schema.maxLength, ' characters'),
     ...between(schema.minimum, schema.maximum, ''),
     ...between(schema.minItems, schema.maxItems, ' items'),
-    ...(schema.pattern ? [schema.pattern] : []),
+    ...(schema.pattern?.length <= PATTERN_LEN_MAX ? [schema.pattern] : []),
     ...(schema.default === undefined ? [] : [`default ${JSON.stringify(schema.default)}`]),
   ];
 }

@@ -16,7 +16,9 @@ use crate::schema::{
 pub(super) fn name() -> Schema {
     let letters = "A-Za-z0-9\u{3400}-\u{4dbf}\u{4e00}-\u{9fff}\u{f900}-\u{faff}\u{3005}\u{3041}-\u{309f}\u{30a1}-\u{30ff}\u{31f0}-\u{31ff}";
     let pattern = format!("^[{letters}][{letters}_()-]*$");
-    text().len(1, limits::PACKAGE_NAME_LEN_MAX).pattern(&pattern).says("Unique in the account.")
+    text().len(1, limits::PACKAGE_NAME_LEN_MAX).pattern(&pattern).says(
+        "Chinese, Japanese, letters, digits, `-`, `_`, `(`, `)`, the first a letter or a digit; unique in the account.",
+    )
 }
 
 fn kind() -> Schema {

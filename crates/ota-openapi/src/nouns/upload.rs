@@ -14,7 +14,8 @@ fn resumable() -> Schema {
 }
 
 fn checksum() -> Schema {
-    text().says("`sha1`, `md5` or `sha256`, and the digest of this request's bytes in base64.")
+    let says = "The algorithm, and the digest of this request's bytes in base64.";
+    text().pattern("^(?:sha1|md5|sha256) [A-Za-z0-9+/]+={0,2}$").says(says)
 }
 
 fn hexadecimal(digits: usize) -> Schema {
@@ -47,7 +48,11 @@ const ARRIVING: [&str; 8] = [
 fn receiving(id: &'static str, method: &'static str) -> Operation {
     operation(id, method, "/v1/uploads", "Uploads a file in one request")
         .bytes("application/octet-stream", false, "not really an image")
-        .query("file_name", file_name().says("Its suffix tells an image from a list of devices (`.csv`)."))
+        .query(
+            "file_name",
+            file_name()
+                .says("Ends in `.bin`, `.tar`, `.gz`, `.zip` or `.gzip`; a list of devices in `.csv`."),
+        )
         .such_as("fw.bin")
         .query("md5", hexadecimal(32).says("A file with another digest is not kept."))
         .query("sha256", hexadecimal(64).says("A file with another digest is not kept."))
