@@ -249,3 +249,17 @@ fn every_example_of_the_openapi_document_does_what_it_says() {
         );
     }
 }
+
+#[test]
+fn whoever_asks_gets_the_document_and_the_page_that_shows_it() {
+    let world = World::new();
+    let document = world.send(&Call::get("/console/openapi.json")).expect(200);
+    assert_eq!(document.header("content-type"), "application/json");
+    assert_eq!(document.json(), ota_openapi::document());
+    let page = world.send(&Call::get("/console/api")).expect(200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.header("content-security-policy").contains("script-src 'self'"), "{page:?}");
+    // The page names its files by where they are from itself.
+    let with_slash = world.send(&Call::get("/console/api/")).expect(307);
+    assert_eq!(with_slash.header("location"), "../api");
+}

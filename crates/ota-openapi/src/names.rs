@@ -74,12 +74,8 @@ const MODULE_NAME: Name = named("name", MODULE, module_name);
 const DEVICE_NAME: Name = named("name", DEVICE, device_name);
 
 fn number() -> Schema {
-    use ota_core::limits::{PACKAGE_FILES_MAX, PACKAGE_FILES_MIN};
-    // One file alone has no number, and so no package has fewer with numbers than the fewest of several.
-    debug_assert!(PACKAGE_FILES_MIN > 1);
-    crate::schema::whole()
-        .range(1_u64, PACKAGE_FILES_MAX as u64)
-        .says("Which of several files, counted from 1.")
+    let max = ota_core::limits::PACKAGE_FILES_MAX as u64;
+    crate::schema::whole().range(1_u64, max).says("Which of several files, counted from 1.")
 }
 
 impl Name {

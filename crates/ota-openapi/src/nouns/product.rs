@@ -51,7 +51,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 ]),
                 vec![(
                     "A module",
-                    json!({"name": "radio", "alias": "The radio", "description": "Firmware of the radio"}),
+                    json!({"name": "radio", "alias": "radio-unit", "description": "Firmware of the radio"}),
                 )],
             )
             .answers(201, "The module.", named("Module"))
