@@ -1,6 +1,6 @@
-//! Puts the files of `assets/` into the function, each as it is and compressed.
+//! Puts the files of `assets/` into the function, each as it is and compressed, and with them the OpenAPI document.
 //!
-//! All but the page itself are served below a path with a digest of all of them in it. So they never change where they are,
+//! All but the pages themselves are served below a path with a digest of all of them in it. So they never change where they are,
 //! and browsers keep them for good; a page and its modules are always of one build.
 
 use std::fmt::Write as _;
@@ -11,7 +11,9 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use miniz_oxide::deflate::compress_to_vec;
 use sha2::{Digest, Sha256};
 
-/// What the page says where the digest belongs.
+/// The document of the REST API, and what it is called here.
+const OPENAPI: (&str, &str) = ("../../docs/openapi.json", "openapi.json");
+/// What a page says where the digest belongs.
 const VERSION_MARK: &str = "{version}";
 /// Digits of a digest that are used: 64 bits tell any two builds, or files, apart.
 const DIGEST_DIGITS: usize = 16;
@@ -22,6 +24,7 @@ const DEPTH_MAX: usize = 4;
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=assets");
+    println!("cargo::rerun-if-changed={}", OPENAPI.0);
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("no OUT_DIR"))?);
     let root = Path::new("assets");
     let mut files = Vec::new();
@@ -38,13 +41,15 @@ fn main() -> io::Result<()> {
         all.update(&bytes);
         contents.push((name, bytes));
     }
+    // It has an address of its own, so the digest need not tell of it.
+    contents.push((OPENAPI.1.to_owned(), fs::read(OPENAPI.0)?));
     let version = short(all);
 
     let mut table =
-        format!("/// Where all files but the page are.\npub(crate) const VERSION: &str = {version:?};\n");
+        format!("/// Where all files but the pages are.\npub(crate) const VERSION: &str = {version:?};\n");
     table.push_str("/// The files, by name.\npub(crate) const FILES: &[File] = &[\n");
     for (index, (name, mut bytes)) in contents.into_iter().enumerate() {
-        if name == "index.html" {
+        if name.ends_with(".html") {
             bytes = String::from_utf8_lossy(&bytes).replace(VERSION_MARK, &version).into_bytes();
         }
         let (plain, gzip) = (out.join(format!("{index}")), out.join(format!("{index}.gz")));

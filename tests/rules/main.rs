@@ -8,6 +8,7 @@ mod errors;
 mod gray;
 mod limits;
 mod monitoring;
+mod openapi;
 mod pushes;
 mod routes;
 mod settings;

@@ -234,7 +234,7 @@ fn a_wrong_question_for_events_is_told_all_its_faults() {
     assert_eq!(ask("cursor=x").faults(), ["query:cursor value.malformed"]);
     assert_eq!(ask("since=1").faults(), ["query:since value.not-allowed"]);
     assert_eq!(world.send(&Call::get("/v1/events").token(None)).status, 401);
-    assert_eq!(world.send(&Call::post("/v1/events", &json!({}))).status, 404);
+    assert_eq!(world.send(&Call::post("/v1/events", &json!({}))).status, 405);
     assert_eq!(ask("").json()["items"], json!([]));
 }
 

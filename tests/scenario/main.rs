@@ -38,6 +38,7 @@ mod metrics;
 mod modules;
 mod multi_module;
 mod offline;
+mod openapi;
 mod packages;
 mod paging;
 mod policies;

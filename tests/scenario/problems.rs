@@ -193,26 +193,40 @@ fn what_is_not_there_is_not_found() {
 }
 
 #[test]
-fn a_path_or_method_without_a_route_is_told_so() {
+fn a_path_without_a_route_is_told_so() {
     let world = World::new().product("lamp");
     for (method, uri) in [
-        ("PATCH", "/v1/products"),
-        ("DELETE", "/v1/products"),
         ("GET", "/v1/products/a1/b/c/d"),
-        ("POST", "/v1/uploads/x"),
-        ("GET", "/v1/uploads"),
-        ("PUT", "/v1/packages"),
-        ("DELETE", "/v1/batches/x"),
-        ("PUT", "/v1/packages/00000000000000000000000000000000/verification"),
         ("GET", "/internal/device-messages"),
         ("GET", "/internal/device-auth/login"),
         ("GET", "/internal/dispatch/tick"),
         ("POST", "/internal/dispatch/all"),
-        ("POST", "/d/x"),
         ("GET", "/d/x/y/z"),
     ] {
         assert_eq!(world.send(&Call::new(method, uri)).problem(), "404 request.no-route", "{method} {uri}");
     }
+}
+
+#[test]
+fn a_path_that_has_other_methods_tells_them() {
+    let world = World::new().product("lamp");
+    for (method, uri, allow) in [
+        ("PATCH", "/v1/products", "POST, GET"),
+        ("DELETE", "/v1/products", "POST, GET"),
+        ("POST", "/v1/uploads/x", "PATCH, HEAD, GET, DELETE"),
+        ("GET", "/v1/uploads", "POST, PUT, OPTIONS"),
+        ("PUT", "/v1/packages", "POST, GET"),
+        ("DELETE", "/v1/batches/x", "GET, PATCH"),
+        ("PUT", "/v1/packages/00000000000000000000000000000000/verification", "POST, GET"),
+        ("POST", "/d/x", "GET, HEAD"),
+        ("DELETE", "/d/x/1", "GET, HEAD"),
+    ] {
+        let answer = world.send(&Call::new(method, uri));
+        assert_eq!(answer.problem(), "405 request.method-not-allowed", "{method} {uri}");
+        assert_eq!(answer.header("allow"), allow, "{method} {uri}");
+    }
+    let without_token = world.send(&Call::new("PATCH", "/v1/products").token(None));
+    assert_eq!(without_token.problem(), "401 request.unauthorized", "strangers learn nothing");
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn r39_a_request_to_switch_says_on_or_off() {
     assert_eq!(world.send(&Call::get(there)).problem(), "404 request.not-found");
     let unknown = Call::new("PUT", there).bytes(r#"{"enabled":true}"#);
     assert_eq!(world.send(&unknown).problem(), "404 request.not-found");
-    assert_eq!(world.send(&Call::delete(uri(&world))).problem(), "404 request.no-route");
+    assert_eq!(world.send(&Call::delete(uri(&world))).problem(), "405 request.method-not-allowed");
     assert_eq!(world.send(&Call::get(uri(&world)).token(None)).status, 401);
     assert_eq!(world.get(uri(&world)), json!({"enabled": false}));
 }

@@ -114,7 +114,7 @@ fn what_is_not_there_is_not_found() {
         let replay = format!("{}/deliveries/{other}/replay", uri(&id));
         assert_eq!(world.send(&Call::new("POST", replay)).problem(), "404 request.not-found");
     }
-    assert_eq!(world.send(&Call::new("PUT", uri(&id))).problem(), "404 request.no-route");
+    assert_eq!(world.send(&Call::new("PUT", uri(&id))).problem(), "405 request.method-not-allowed");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use ota_http::{Body, Response};
 use ota_platform::Platform;
 use serde_json::Value;
 
+use crate::conforms::{self, Asked};
 use crate::{Answer, documented};
 
 /// Bytes of a body that arrive at once.
@@ -90,12 +91,14 @@ impl Call {
         Self { token: token.map(str::to_owned), ..self }
     }
 
-    /// Checks that the fields which this request gives and its answer tells are documented. What a refused request
-    /// gives is a mistake to be refused, and the vendor's fields are not ours.
+    /// Checks that this request and its answer are what the OpenAPI document says, and that the fields which they give and tell
+    /// are on the pages. What a refused request gives is a mistake to be refused, and the vendor's fields are not ours.
     ///
     /// # Panics
     /// If one is not.
     pub(crate) fn check_documented(&self, answer: &Answer) {
+        let Self { method, uri, headers, body, .. } = self;
+        conforms::check(Asked { method, uri, headers, body }, answer);
         if !self.uri.starts_with("/v1/") {
             return;
         }

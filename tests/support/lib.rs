@@ -25,6 +25,7 @@ mod answer;
 mod block;
 mod call;
 mod cloud;
+mod conforms;
 mod device;
 mod documented;
 mod gateway;

@@ -6,7 +6,9 @@ mod build;
 mod check;
 mod guard;
 mod npm;
+mod openapi;
 mod rules;
+mod schemathesis;
 mod step;
 mod tidy;
 mod up;
@@ -50,6 +52,10 @@ enum Command {
     Tidy,
     /// Tells which test proves which rule, and fails when one has none.
     Rules,
+    /// Prints the OpenAPI document of the REST API.
+    Openapi,
+    /// Asks the service that ships whatever its OpenAPI document lets one ask, and more. Part of what CI runs.
+    Schemathesis(schemathesis::Arguments),
     /// Runs a benchmark and prints its figures.
     Bench {
         #[command(subcommand)]
@@ -90,6 +96,8 @@ fn start(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ci => check::ci(&workspace)?,
         Command::Tidy => tidy::run(&workspace)?,
         Command::Rules => return rules::run(&workspace),
+        Command::Openapi => openapi::run(&workspace)?,
+        Command::Schemathesis(arguments) => schemathesis::run(&workspace, &arguments)?,
         Command::Bench { which } => bench::run(&workspace, &which)?,
         Command::Guard { .. } => {}
     }

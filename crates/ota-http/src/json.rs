@@ -76,6 +76,11 @@ impl<'a> Fields<'a> {
         format!("{}/{}", self.prefix, name.replace('~', "~0").replace('/', "~1"))
     }
 
+    /// Returns what a field says, if it is there at all: where `null` says something, leaving the field out says nothing.
+    pub fn said(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name)
+    }
+
     /// Returns a text.
     pub fn text(&mut self, name: &'static str, faults: &mut Faults) -> Option<&'a str> {
         self.take(name, "a string", faults, Value::as_str)

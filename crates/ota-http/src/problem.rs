@@ -23,6 +23,8 @@ pub struct Problem {
     pub faults: Faults,
     /// What only the log is told.
     pub log: Option<String>,
+    /// Of a method that a path does not have: those that it has.
+    pub allow: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +49,7 @@ struct WireFault<'a> {
 impl Problem {
     /// Makes a problem with a code and its words.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), faults: Faults::new(), log: None }
+        Self { code, detail: detail.into(), faults: Faults::new(), log: None, allow: Vec::new() }
     }
 
     /// Makes a problem of a fault that concerns the request as a whole.
@@ -65,9 +67,15 @@ impl Problem {
         Self::new("request.forbidden", detail)
     }
 
-    /// The route has no such method or the path no route.
+    /// The path is none.
     pub fn no_route() -> Self {
-        Self::new("request.no-route", "no route of this service has this method and path")
+        Self::new("request.no-route", "no route of this service has this path")
+    }
+
+    /// The path has other methods.
+    pub fn method_not_allowed(allow: Vec<&'static str>) -> Self {
+        let detail = format!("this path has only {}", allow.join(", "));
+        Self { allow, ..Self::new("request.method-not-allowed", detail) }
     }
 
     /// Returns the status of this problem: the one place where codes meet statuses.
@@ -161,6 +169,11 @@ impl Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
+        if let Ok(allow) = HeaderValue::from_str(&self.allow.join(", "))
+            && !self.allow.is_empty()
+        {
+            headers.insert(header::ALLOW, allow);
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -196,10 +209,11 @@ impl From<Faults> for Problem {
                 detail: format!("{}: {}", only.pointer, only.detail),
                 faults,
                 log: None,
+                allow: Vec::new(),
             },
             all => {
                 let detail = format!("{} fields of the request are wrong", all.len());
-                Self { code: "request.invalid", detail, faults, log: None }
+                Self { faults, ..Self::new("request.invalid", detail) }
             }
         }
     }

@@ -134,26 +134,35 @@ pub struct Found<'a> {
 /// Finds the route of a request.
 ///
 /// # Errors
-/// `request.no-route`.
+/// `request.no-route`, or `request.method-not-allowed` when the path has routes of other methods.
 pub fn find<'a>(method: &Method, path: &[&'a str]) -> Result<Found<'a>, Problem> {
-    let found = ROUTES.iter().find_map(|route| {
-        let parts = route.path.split('/').skip(1);
-        if route.method != method.as_str() || parts.clone().count() != path.len() {
+    let mut others = Vec::new();
+    for found in ROUTES.iter().filter_map(|route| fit(route, path)) {
+        if found.route.method == method.as_str() {
+            return Ok(found);
+        }
+        others.push(found.route.method);
+    }
+    Err(if others.is_empty() { Problem::no_route() } else { Problem::method_not_allowed(others) })
+}
+
+/// Fits a path to a route, whatever the method.
+fn fit<'a>(route: &'static Route, path: &[&'a str]) -> Option<Found<'a>> {
+    let parts = route.path.split('/').skip(1);
+    if parts.clone().count() != path.len() {
+        return None;
+    }
+    let mut found = Found { route, product: None, names: Vec::new() };
+    for (part, said) in parts.zip(path) {
+        if part == PRODUCT_KEY {
+            found.product = Some(said);
+        } else if part.starts_with('{') {
+            found.names.push(said);
+        } else if part != *said {
             return None;
         }
-        let mut found = Found { route, product: None, names: Vec::new() };
-        for (part, said) in parts.zip(path) {
-            if part == PRODUCT_KEY {
-                found.product = Some(said);
-            } else if part.starts_with('{') {
-                found.names.push(said);
-            } else if part != *said {
-                return None;
-            }
-        }
-        Some(found)
-    });
-    found.ok_or_else(Problem::no_route)
+    }
+    Some(found)
 }
 
 impl Route {
@@ -227,9 +236,19 @@ mod tests {
         for text in paths {
             assert!(find(&Method::GET, &path(text)).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_path_tells_the_methods_that_it_has() {
         for method in [Method::HEAD, Method::PUT, Method::OPTIONS, Method::TRACE] {
-            assert!(find(&method, &path("/v1/products")).is_err(), "{method}");
+            let problem = find(&method, &path("/v1/products")).unwrap_err();
+            assert_eq!(
+                (problem.code, problem.allow),
+                ("request.method-not-allowed", vec!["POST", "GET"]),
+                "{method}"
+            );
         }
+        assert_eq!(find(&Method::POST, &path("/v1/tokens/self")).unwrap_err().allow, ["GET", "DELETE"]);
     }
 
     #[test]

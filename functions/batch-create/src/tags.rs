@@ -24,10 +24,13 @@ where
 {
     request.only_query(&[])?;
     let document = request.json().await?;
-    let (tags, mut reading) = document.read(json::tags);
-    if document.bytes().is_empty() {
-        reading.add("/tags", &ValueError::Missing);
-    }
+    let (tags, reading) = document.read(|fields, faults| {
+        // No tags is an empty list; a request that says nothing of them is a mistake.
+        if fields.said("tags").is_none_or(|tags| tags.is_null()) {
+            faults.add("/tags", &ValueError::Missing);
+        }
+        json::tags(fields, faults)
+    });
     let tags = json::join(reading, check_batch_tags(&tags))?;
     let (kv, now) = (platform.kv(), platform.now());
     let unknown = || Problem::not_found("batch");

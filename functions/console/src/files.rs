@@ -17,6 +17,10 @@ include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// The page that everything begins with.
 pub(crate) const PAGE: &str = "index.html";
+/// The page of the REST API.
+pub(crate) const REFERENCE: &str = "reference.html";
+/// The document that it is made of.
+pub(crate) const OPENAPI: &str = "openapi.json";
 
 impl File {
     /// Finds a file by its path.
@@ -30,6 +34,7 @@ impl File {
             "html" => Some("text/html; charset=utf-8"),
             "css" => Some("text/css; charset=utf-8"),
             "js" => Some("text/javascript; charset=utf-8"),
+            "json" => Some("application/json"),
             "svg" => Some("image/svg+xml"),
             "txt" => Some("text/plain; charset=utf-8"),
             _ => None,
@@ -49,9 +54,11 @@ mod tests {
     }
 
     #[test]
-    fn the_page_knows_where_the_other_files_are() {
-        let page = std::str::from_utf8(File::find(PAGE).unwrap().plain).unwrap();
-        assert!(page.contains(&format!("assets/{VERSION}/main.js")), "{page}");
-        assert!(!page.contains("{version}"), "{page}");
+    fn the_pages_know_where_the_other_files_are() {
+        for (page, program) in [(PAGE, "main.js"), (REFERENCE, "reference.js")] {
+            let page = std::str::from_utf8(File::find(page).unwrap().plain).unwrap();
+            assert!(page.contains(&format!("assets/{VERSION}/{program}")), "{page}");
+            assert!(!page.contains("{version}"), "{page}");
+        }
     }
 }

@@ -1,18 +1,19 @@
-//! `GET /console/` and `GET /console/assets/{version}/…`; `/` leads there.
+//! `GET /console/` and `GET /console/assets/{version}/…`; `/` leads there. `GET /console/api` is the page of the REST API, and
+//! `GET /console/openapi.json` the document that it is made of.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ota_http::{Problem, Request, Response, respond};
 use ota_platform::Platform;
 
-use crate::files::{File, PAGE, VERSION};
+use crate::files::{File, OPENAPI, PAGE, REFERENCE, VERSION};
 
 /// What the page may do: run and show what comes from here, talk to the API beside it, and nothing else. No script that
 /// somebody writes into a device's or package's name ever runs, and no other site puts the page into a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
      manifest-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
      trusted-types 'none'";
-/// The page is asked for anew each time; the answer is mostly that it is the same.
+/// A page is asked for anew each time; the answer is mostly that it is the same.
 const ASK_AGAIN: &str = "no-cache";
 /// A year: the other files have their build's digest in their path and never change.
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
@@ -23,14 +24,7 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    answer(request).unwrap_or_else(|problem| {
-        let not_allowed = problem.code == "request.method-not-allowed";
-        let mut response = problem.into_response(platform.random());
-        if not_allowed {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        }
-        response
-    })
+    answer(request).unwrap_or_else(|problem| problem.into_response(platform.random()))
 }
 
 fn answer<B>(request: http::Request<B>) -> Result<Response, Problem> {
@@ -39,13 +33,17 @@ fn answer<B>(request: http::Request<B>) -> Result<Response, Problem> {
     let request = Request::new(request)?;
     // These files hold no data, which is why nobody needs a token for them; so nothing but reading them is let in.
     if !matches!(request.method, Method::GET | Method::HEAD) {
-        return Err(Problem::new("request.method-not-allowed", "these are files; they can only be read"));
+        return Err(Problem::method_not_allowed(vec!["GET", "HEAD"]));
     }
     match request.path().as_slice() {
         [""] => Ok(lead("console/")),
         ["console"] if at_folder => serve(&request, PAGE, ASK_AGAIN),
         ["console"] => Ok(lead("console/")),
-        ["console", "assets", VERSION, rest @ ..] if rest != [PAGE] => {
+        // The same: this page is at `/console/api`, beside its files.
+        ["console", "api"] if at_folder => Ok(lead("../api")),
+        ["console", "api"] => serve(&request, REFERENCE, ASK_AGAIN),
+        ["console", OPENAPI] => serve(&request, OPENAPI, ASK_AGAIN),
+        ["console", "assets", VERSION, rest @ ..] if rest != [PAGE] && rest != [REFERENCE] => {
             serve(&request, &rest.join("/"), FOR_GOOD)
         }
         _ => Err(Problem::no_route()),

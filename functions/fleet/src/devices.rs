@@ -226,11 +226,13 @@ where
 {
     request.only_query(&[])?;
     let document = request.json().await?;
-    let (region, mut reading) = document.read(read_region);
+    let (region, reading) = document.read(|fields, faults| {
+        if fields.said("region").is_none() {
+            faults.add("/region", &ValueError::Missing);
+        }
+        read_region(fields, faults)
+    });
     let mut rules = Faults::new();
-    if document.bytes().is_empty() {
-        reading.add("/region", &ValueError::Missing);
-    }
     let region = check_region(region, "/region", &mut rules);
     json::join(reading, rules.into_result())?;
     let changed = devices::update(platform.kv(), device, platform.now(), |found, _| {

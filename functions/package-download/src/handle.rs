@@ -34,6 +34,7 @@ where
     let (id, file) = match (&request.method, path.as_slice()) {
         (&Method::GET | &Method::HEAD, [_, id]) => (*id, None),
         (&Method::GET | &Method::HEAD, [_, id, file]) => (*id, Some(*file)),
+        (_, [_, _] | [_, _, _]) => return Err(Problem::method_not_allowed(vec!["GET", "HEAD"])),
         _ => return Err(Problem::no_route()),
     };
     let key = ota_http::variable(platform.variable("url_signing_key").await)?;

@@ -1,5 +1,6 @@
 //! `up`: the whole service on this machine, and the demo.
 
+mod fleet;
 mod host;
 mod next;
 mod secrets;
@@ -21,6 +22,8 @@ use crate::guard::Guarded;
 use crate::step::Steps;
 use crate::workspace::Workspace;
 use host::Host;
+
+pub(crate) use self::fleet::{Fleet, with_fleet};
 
 /// How often children are looked after.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
