@@ -32,7 +32,7 @@ pub(crate) struct Asked<'a> {
 #[track_caller]
 pub(crate) fn check(asked: Asked<'_>, answer: &Answer) {
     let uri: http::Uri = asked.uri.parse().expect("a story's URI is well formed");
-    if !["/v1/", "/d/"].iter().any(|beginning| uri.path().starts_with(beginning)) {
+    if !["/v1/", "/d/", "/metrics"].iter().any(|beginning| uri.path().starts_with(beginning)) {
         return;
     }
     let what = format!("{} {} answered {}", asked.method, asked.uri, answer.status);

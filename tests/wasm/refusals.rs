@@ -223,7 +223,7 @@ async fn requests_without_the_right_token_are_refused(world: &World) {
     let manifest = std::fs::read_to_string(ota_tests::host::workspace().join("spin.toml")).unwrap();
     let routes: Vec<&str> =
         manifest.lines().filter_map(|line| line.strip_prefix("route = \"")?.strip_suffix('"')).collect();
-    assert_eq!(routes.len(), 19);
+    assert_eq!(routes.len(), 20);
     // A download is signed in its address, and a cloud API call in its parameters: neither takes a token. The console's
     // files hold nothing to be had.
     let without = ["/d/...", "/cloud-api/...", "/", "/console/..."];

@@ -33,7 +33,7 @@ pub(crate) fn ci(workspace: &Workspace) -> anyhow::Result<()> {
         let mut cargo = workspace.cargo();
         cargo.args(["clippy", "--locked", "--target", build::TARGET, "--profile", "wasm", "--lib"]);
         for package in workspace.components() {
-            cargo.args(["-p", &package.name]);
+            cargo.args(["-p", &package.spec]);
         }
         step::run(cargo.args(["--", "-D", "warnings"]))
     })?;

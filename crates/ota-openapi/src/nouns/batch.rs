@@ -9,25 +9,39 @@ use crate::names::{DEVICE, END_AT, PACKAGE_ID, START_AT};
 use crate::operation::{Operation, operation};
 use crate::schema::{
     Schema, device_name, flag, id, list, may, module_name, moment, must, named, object, page, product_key,
-    region, request, version, whole, words,
+    region, request, text, version, whole, words,
 };
 
 pub(super) fn operations() -> Vec<Operation> {
     let path = "/v1/batches/{batch_id}";
     vec![
         operation("createBatch", "POST", "/v1/batches", "Starts a batch")
+            .says(
+                "With `dry_run=true` nothing is made, and the answer tells what the batch would do; of a large fleet in parts, each with the \
+                 `cursor` of the one before.",
+            )
             .once()
+            .query("dry_run", flag().says("Whether the batch is only tried out."))
+            .query("cursor", text().says("Of a dry run: the `next_cursor` of the part before."))
             .body(named("NewBatch"), examples())
             .refuses(&["batch.dynamic-exists", "batch.conflict", "batch.too-many-lanes", "batch.too-many"])
             .refuses(&["request.not-found", "bucket.unavailable"])
             .faults(&FAULTS)
-            .answers(201, "The batch.", named("Batch")),
+            .answers(201, "The batch.", named("Batch"))
+            .answers(200, "Of a dry run: what the batch would do.", named("DryRun")),
         operation("listBatches", "GET", "/v1/batches", "Lists batches, the newest first")
             .pages(limits::PAGE_SIZE_MAX)
             .query("package_id", id().says("Only batches of this package."))
             .such_as(PACKAGE_ID)
             .answers(200, "A page of batches.", page(named("Batch"))),
         operation("getBatch", "GET", path, "Shows a batch").answers(200, "The batch.", named("Batch")),
+        operation(
+            "getBatchHistory",
+            "GET",
+            "/v1/batches/{batch_id}/history",
+            "Shows how the counts of a batch went",
+        )
+        .answers(200, "Points, the oldest first.", object([must("items", list(named("HistoryPoint")))])),
         operation("changeBatch", "PATCH", path, "Changes a batch's tags")
             .says(
                 "Of a product with `editable_tags`. Devices that were told before keep what they were told.",
@@ -138,6 +152,26 @@ pub(super) fn schemas() -> Vec<(&'static str, Schema)> {
         may("gray_percent", gray_percent()),
         may("regions", list(region())),
     ]);
+    let refused = object([
+        must("code", text().says("Why: a code of `/why`, or `device-busy`.")),
+        must("count", whole()),
+        must("devices", list(device_name()).says("The names of some.")),
+    ]);
+    let dry_run = object([
+        must(
+            "devices",
+            whole().says("How many devices of this part would get a task that waits for its push."),
+        ),
+        must("refused", list(refused)),
+        must("walked", flag().says("Whether this part is the last.")),
+        must(
+            "minutes_at_rate",
+            whole()
+                .says("How long the pushes to all devices found so far take at the batch's rate.")
+                .nullable(),
+        ),
+        may("next_cursor", text().says("Where to go on.")),
+    ]);
     let counts =
         ["total", "unconfirmed", "queued", "notified", "in_progress", "succeeded", "failed", "canceled"];
     let status = words(BatchStatus::ALL.map(BatchStatus::as_str));
@@ -171,5 +205,18 @@ pub(super) fn schemas() -> Vec<(&'static str, Schema)> {
         may("started_at", moment("When it began.")),
         may("ended_at", moment("When it ended.")),
     ]);
-    vec![("Batch", batch)]
+    let count = |name| must(name, whole());
+    let [total, unconfirmed, queued, notified, in_progress, succeeded, failed, canceled] = counts.map(count);
+    let point = object([
+        must("at", moment("When they were counted.")),
+        total,
+        unconfirmed,
+        queued,
+        notified,
+        in_progress,
+        succeeded,
+        failed,
+        canceled,
+    ]);
+    vec![("Batch", batch), ("DryRun", dry_run), ("HistoryPoint", point)]
 }

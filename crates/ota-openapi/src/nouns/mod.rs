@@ -7,6 +7,7 @@ mod delta;
 mod device;
 mod download;
 mod event;
+mod metrics;
 mod package;
 mod product;
 mod settings;
@@ -32,6 +33,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         task::operations(),
         event::operations(),
         webhook::operations(),
+        metrics::operations(),
         access::operations(),
         download::operations(),
     ];
