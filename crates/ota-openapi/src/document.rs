@@ -29,7 +29,7 @@ const SHARED: [(&str, u16, &[&str]); 9] = [
     ("Busy", 503, &["store.contention"]),
 ];
 /// What the nouns are, in the order in which somebody meets them.
-const NOUNS: [(&str, &str); 17] = [
+const NOUNS: [(&str, &str); 18] = [
     ("product", "Devices of one make."),
     ("module", "Parts of a product's devices that have versions of their own."),
     ("security", "Signing: pushes to a product's devices are signed with its key pair."),
@@ -43,6 +43,7 @@ const NOUNS: [(&str, &str); 17] = [
     ("event", "What has happened, to be read as a list."),
     ("webhook", "Events told by requests to a URL."),
     ("delivery", "What is on its way to a webhook, and what became of it."),
+    ("metrics", "How the service stands, for Prometheus."),
     ("token", "What callers bear: a role, and perhaps products."),
     ("audit", "Who has changed what."),
     ("settings", "How the service behaves where the vendor's documents differ."),
