@@ -233,7 +233,9 @@ async fn requests_without_the_right_token_are_refused(world: &World) {
         for token in [None, Some("guess"), Some(""), Some(wrong.as_str())] {
             let stranger = service.stranger(token);
             for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
-                for path in [path.clone(), format!("{path}/tick"), format!("{path}/{}", world.package_id)] {
+                let below = [format!("{path}/tick"), format!("{path}/{}", world.package_id)];
+                let below = below.into_iter().filter(|_| route.ends_with("/..."));
+                for path in std::iter::once(path.clone()).chain(below) {
                     let what = format!("{method} {path} with {token:?}");
                     let answer = stranger.send(&what, stranger.request(method.clone(), &path)).await;
                     assert_eq!(answer.headers["www-authenticate"], "Bearer", "{what}");

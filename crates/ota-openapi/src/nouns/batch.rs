@@ -21,7 +21,7 @@ pub(super) fn operations() -> Vec<Operation> {
                  `cursor` of the one before.",
             )
             .once()
-            .query("dry_run", flag().says("Whether the batch is only tried out."))
+            .query("dry_run", words(["true", "false"]).says("Whether the batch is only tried out."))
             .query("cursor", text().says("Of a dry run: the `next_cursor` of the part before."))
             .body(named("NewBatch"), examples())
             .refuses(&["batch.dynamic-exists", "batch.conflict", "batch.too-many-lanes", "batch.too-many"])
@@ -41,6 +41,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "/v1/batches/{batch_id}/history",
             "Shows how the counts of a batch went",
         )
+        .faults(&[])
         .answers(200, "Points, the oldest first.", object([must("items", list(named("HistoryPoint")))])),
         operation("changeBatch", "PATCH", path, "Changes a batch's tags")
             .says(
