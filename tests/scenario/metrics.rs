@@ -250,7 +250,7 @@ fn whoever_has_no_token_is_told_nothing() {
     let answer = world.send(&Call::get("/metrics"));
     assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     assert_eq!(world.send(&Call::get("/metrics?x=1")).problem(), "422 value.not-allowed");
-    assert_eq!(world.send(&Call::new("POST", "/metrics").token(Some("api-token"))).status, 404);
+    assert_eq!(world.send(&Call::new("POST", "/metrics").token(Some("api-token"))).status, 405);
 }
 
 #[test]
