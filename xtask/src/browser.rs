@@ -13,8 +13,6 @@ use crate::{build, check, npm};
 const NEEDED: [(&str, &str); 3] = [("chromium", "chromium"), ("node", "nodejs"), ("npm", "npm")];
 /// Names another browser of the Chromium family; then Debian's is not needed.
 const BROWSER: &str = "CHROMIUM";
-/// Set by services that run a project's checks: there, what is missing is a fault and not a reason to leave tests out.
-const CI: &str = "CI";
 
 /// Builds what the tests drive, and runs them. What is missing and cannot be installed is a failure.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result<()> {
@@ -33,7 +31,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> anyhow::Result
 /// in continuous integration it is a failure.
 pub(crate) fn step(workspace: &Workspace, steps: &mut Steps) -> anyhow::Result<()> {
     match install(&missing()) {
-        Err(problem) if std::env::var_os(CI).is_none() => {
+        Err(problem) if !step::in_ci() => {
             eprintln!("skipped: the console in a browser ({problem:#})");
             Ok(())
         }

@@ -15,8 +15,6 @@ use crate::step::{self, Steps};
 use crate::up::{self, Fleet};
 use crate::workspace::Workspace;
 
-/// Set by services that run a project's checks: there, what is missing is a fault and not a reason to leave tests out.
-const CI: &str = "CI";
 /// What runs it.
 const PYTHON: &str = "python3";
 /// How long one request may take: what takes longer hangs.
@@ -38,7 +36,7 @@ pub(crate) struct Arguments {
 
 /// Builds the service, starts it with a fleet that has been upgraded, and asks.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    if !step::is_there(Command::new(PYTHON).arg("--version")) && std::env::var_os(CI).is_none() {
+    if !step::is_there(Command::new(PYTHON).arg("--version")) && !step::in_ci() {
         eprintln!("skipped: requests that schemathesis generates (install {PYTHON} with its module venv)");
         return Ok(());
     }

@@ -50,10 +50,7 @@ impl<P: Platform> Chunks<P> {
         let mut chunks = Self::at(platform, id, arrival.pieces.writer(), index);
         if there > 0 {
             let stored = blobs::get_written(platform.kv(), id, arrival.tail_writer, index).await?;
-            let missing = || Problem {
-                log: Some(format!("chunk {index} of upload {id} is missing or short")),
-                ..Problem::new("store.corrupt", "a stored value cannot be read")
-            };
+            let missing = || Problem::corrupt(format!("chunk {index} of upload {id} is missing or short"));
             let stored = stored.as_ref().and_then(|stored| stored.get(..there)).ok_or_else(missing)?;
             chunks.chunk.extend_from_slice(stored);
         }

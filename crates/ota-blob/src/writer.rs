@@ -169,10 +169,7 @@ pub async fn finish<P: Platform>(platform: &P, arrival: Arrival) -> Result<Appen
 }
 
 fn resume(hashing: &Hashing) -> Result<Hashes, Problem> {
-    Hashes::resume(hashing).ok_or_else(|| {
-        let log = Some("the state of an upload's digests cannot be read".into());
-        Problem { log, ..Problem::new("store.corrupt", "a stored value cannot be read") }
-    })
+    Hashes::resume(hashing).ok_or_else(|| Problem::corrupt("the state of an upload's digests cannot be read"))
 }
 
 fn gone() -> Problem {

@@ -78,6 +78,11 @@ impl Problem {
         Self { allow, ..Self::new("request.method-not-allowed", detail) }
     }
 
+    /// A stored value is not there or not what it must be; `log` tells which, and the caller is not told.
+    pub fn corrupt(log: impl Into<String>) -> Self {
+        Self { log: Some(log.into()), ..Self::new("store.corrupt", "a stored value cannot be read") }
+    }
+
     /// Returns the status of this problem: the one place where codes meet statuses.
     pub fn status(&self) -> StatusCode {
         let (noun, fault) = self.code.split_once('.').unwrap_or((self.code, ""));
@@ -227,13 +232,13 @@ impl From<StoreError> for Problem {
             log = format!("{log}: {cause}");
             source = cause.source();
         }
-        let (code, detail) = match &error {
-            StoreError::Contention { .. } => ("store.contention", "too many changes at once; try again"),
+        let detail = match &error {
+            StoreError::Contention { .. } => "too many changes at once; try again",
             // A store that fails for the moment (a locked file, a lost connection) may be asked again.
-            StoreError::Kv(_) => ("store.contention", "the store is not available; try again"),
-            StoreError::Corrupt { .. } => ("store.corrupt", "a stored value cannot be read"),
+            StoreError::Kv(_) => "the store is not available; try again",
+            StoreError::Corrupt { .. } => return Self::corrupt(log),
         };
-        Self { log: Some(log), ..Self::new(code, detail) }
+        Self { log: Some(log), ..Self::new("store.contention", detail) }
     }
 }
 

@@ -111,7 +111,7 @@ async fn progress<P: Platform>(
         return Ok(Err(DeltaFailure::PackageDeleted));
     };
     let Some(mut writer) = Writer::resume(platform, stored, &target.package, &source.package).await? else {
-        return Err(missing(format!("the tail of {} at slice {}", delta.id, slices.start)));
+        return Err(Problem::corrupt(format!("the tail of {} at slice {}", delta.id, slices.start)));
     };
     report.slices += slices.end - slices.start;
     if let Err(failure) = patches(&mut writer, delta, range.start, &old, &new) {
@@ -212,7 +212,7 @@ async fn finish<P: Platform>(
     let chunks = delta.bytes / CHUNK_BYTES as u64;
     if !delta.bytes.is_multiple_of(CHUNK_BYTES as u64) {
         let tail = deltas::tail(kv, delta.id, delta.slices_done).await?;
-        let tail = tail.ok_or_else(|| missing(format!("the last tail of {}", delta.id)))?;
+        let tail = tail.ok_or_else(|| Problem::corrupt(format!("the last tail of {}", delta.id)))?;
         blobs::put_chunk(kv, stored.blob(), 0, chunks, &tail).await?;
     }
     let blob = Blob {
@@ -279,12 +279,12 @@ async fn digests<P: Platform>(platform: &P, stored: &StoredDelta) -> Result<Dige
     let (mut hashes, mut seen) = (Hashes::default(), 0);
     for index in 0..stored.delta.bytes.div_ceil(CHUNK_BYTES as u64) {
         let chunk = blobs::get_chunk(platform.kv(), stored.blob(), &Pieces::default(), index).await?;
-        let chunk = chunk.ok_or_else(|| missing(format!("chunk {index} of {}", stored.blob())))?;
+        let chunk = chunk.ok_or_else(|| Problem::corrupt(format!("chunk {index} of {}", stored.blob())))?;
         seen += chunk.len() as u64;
         hashes.update(&chunk);
     }
     if seen != stored.delta.bytes {
-        return Err(missing(format!("some bytes of {}", stored.blob())));
+        return Err(Problem::corrupt(format!("some bytes of {}", stored.blob())));
     }
     Ok(hashes.finish())
 }
@@ -323,10 +323,5 @@ async fn tidy<P: Platform>(platform: &P, stored: &StoredDelta) -> Result<(), Pro
 }
 
 fn size(package: &Package) -> Result<u32, Problem> {
-    u32::try_from(package.size).map_err(|_| missing(format!("the size of {}", package.id)))
-}
-
-/// The problem of a value that must be there and is not.
-fn missing(what: String) -> Problem {
-    Problem { log: Some(what), ..Problem::new("store.corrupt", "a stored value cannot be read") }
+    u32::try_from(package.size).map_err(|_| Problem::corrupt(format!("the size of {}", package.id)))
 }
