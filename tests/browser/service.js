@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
-import { mkdtemp, mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -53,7 +53,8 @@ export async function startService() {
     // Where the tests' own receivers of webhooks listen.
     webhook_hosts: 'http://127.0.0.1:*',
   };
-  const components = (await readdir(join(ROOT, 'functions'))).flatMap((name) => (
+  const manifest = await readFile(join(ROOT, 'spin.toml'), 'utf8');
+  const components = [...manifest.matchAll(/^\[component\.([a-z-]+)\]$/gm)].flatMap(([, name]) => (
     ['--component', `${name}=${join(WASM, `${name.replaceAll('-', '_')}.wasm`)}`]));
   const args = ['--from', 'spin.toml', '--data-dir', data, '--listen', '127.0.0.1:0', '--mqtt-listen', '127.0.0.1:0',
     ...components, ...Object.entries(variables).flatMap(([name, value]) => ['--variable', `${name}=${value}`])];

@@ -19,14 +19,44 @@ const WRITE_FOR: Duration = Duration::from_millis(600);
 /// How often the process is killed.
 const DEATHS: u32 = 3;
 
+/// What is killed.
+#[derive(Clone, Copy)]
+enum Victim {
+    /// The host, with the store in it.
+    Host,
+    /// The store's server. The host goes on: its connections are dead, and it makes new ones.
+    Redis,
+}
+
 #[tokio::test]
 async fn acknowledged_writes_survive_a_kill() {
-    survive("correct").await;
+    survive(Embedded::start("correct"), Victim::Host).await;
 }
 
 #[tokio::test]
 async fn acknowledged_writes_survive_a_kill_with_the_quirk_too() {
-    survive("spin").await;
+    survive(Embedded::start("spin"), Victim::Host).await;
+}
+
+#[tokio::test]
+async fn on_redis_acknowledged_writes_survive_a_kill_of_the_server() {
+    survive(Embedded::start_on_redis(), Victim::Redis).await;
+}
+
+impl Victim {
+    fn kill(self, embedded: &mut Embedded) {
+        match self {
+            Self::Host => embedded.host.kill(),
+            Self::Redis => embedded.redis().kill(),
+        }
+    }
+
+    fn start_again(self, embedded: &mut Embedded) {
+        match self {
+            Self::Host => embedded.start_again(),
+            Self::Redis => embedded.redis().start_again(),
+        }
+    }
 }
 
 /// What one caller was told.
@@ -38,16 +68,15 @@ struct Told {
     asked_to_count: i64,
 }
 
-async fn survive(mode: &str) {
-    let mut embedded = Embedded::start(mode);
+async fn survive(mut embedded: Embedded, victim: Victim) {
     let mut all = Told::default();
     for death in 0..DEATHS {
         let writers = (0..WRITERS).map(|writer| write(embedded.caller(), writer + death * WRITERS));
         let (told, ()) = tokio::join!(join_all(writers), async {
             tokio::time::sleep(WRITE_FOR).await;
-            embedded.host.kill();
+            victim.kill(&mut embedded);
         });
-        embedded.start_again();
+        victim.start_again(&mut embedded);
         for told in told {
             all.written.extend(told.written);
             all.appended.extend(told.appended);
@@ -75,11 +104,12 @@ async fn survive(mode: &str) {
         }
         assert!(lines(&engine, &key).await.contains(&u32::MAX));
     }
-    let Outcome::Sum { sum } = engine.one(increment("count", 0)).await else { panic!("no counter") };
+    let counted = engine.carry_out(vec![get("nothing"), increment("count", 0)]).await;
+    let Outcome::Sum { sum } = counted[1] else { panic!("no counter: {counted:?}") };
     assert!((all.counted..=all.asked_to_count).contains(&sum), "{sum} of {}", all.counted);
 }
 
-/// Writes until there is no answer any more.
+/// Writes until there is no answer any more, or it tells of a failure.
 async fn write(caller: Caller, writer: u32) -> Told {
     let mut told = Told::default();
     for n in 0_u32.. {
@@ -90,12 +120,15 @@ async fn write(caller: Caller, writer: u32) -> Told {
             [set(&written_key(number), &number.to_be_bytes()), append(&key, number), increment("count", 1)];
         // One request each: an answer acknowledges one write.
         for (at, order) in order.into_iter().enumerate() {
-            let Ok(outcomes) = caller.try_carry_out(&[order]).await else { return told };
-            match (at, &outcomes[0]) {
+            // A read before it: an instance finds out then that its connection is dead, and makes another.
+            let Ok(outcomes) = caller.try_carry_out(&[get("nothing"), order]).await else { return told };
+            match (at, &outcomes[1]) {
                 (0, Outcome::Done) => told.written.push(number),
                 (1, Outcome::Done) => told.appended.push((key.clone(), number)),
                 (2, Outcome::Sum { .. }) => told.counted += 1,
                 (1, Outcome::Contention) => {}
+                // The store has gone away; whether this was written is not known.
+                (_, Outcome::Failed { .. }) => return told,
                 (_, other) => panic!("{other:?}"),
             }
         }

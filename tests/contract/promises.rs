@@ -223,6 +223,18 @@ pub(crate) async fn counters_add_up_and_no_sum_is_told_twice(engine: &Engine) {
     assert_eq!(down, [sum(all - 1_000), sum(-3), sum(all - 1_000)]);
 }
 
+pub(crate) async fn reads_that_are_under_way_together_each_find_their_own(engine: &Engine) {
+    let keys: Vec<String> = (0..64).map(|n| format!("together/{n}")).collect();
+    // Every third is absent.
+    let value = |n: usize| (n % 3 != 0).then(|| format!("value {n}").into_bytes());
+    let writes = keys.iter().enumerate().filter_map(|(n, key)| Some(set(key, &value(n)?)));
+    engine.carry_out(writes.collect()).await;
+    let expected: Vec<Option<String>> = (0..keys.len()).map(|n| value(n).map(hex::encode)).collect();
+    for outcomes in engine.race((0..4).map(|_| vec![Order::GetTogether { keys: keys.clone() }])).await {
+        assert_eq!(outcomes, [Outcome::Values { values: expected.clone() }]);
+    }
+}
+
 /// Returns how many of two swaps from the same absent key are told that they were made.
 pub(crate) async fn two_swaps_from_absent(engine: &Engine) -> usize {
     let orders = vec![read("absent", "a"), read("absent", "b"), swap("a", b"1"), swap("b", b"2")];
@@ -266,15 +278,15 @@ pub(crate) fn set(key: &str, value: &[u8]) -> Order {
     Order::Set { key: key.to_owned(), value: hex::encode(value) }
 }
 
-fn delete(key: &str) -> Order {
+pub(crate) fn delete(key: &str) -> Order {
     Order::Delete { key: key.to_owned() }
 }
 
-fn read(key: &str, token: &str) -> Order {
+pub(crate) fn read(key: &str, token: &str) -> Order {
     Order::Read { key: key.to_owned(), token: token.to_owned() }
 }
 
-fn swap(token: &str, value: &[u8]) -> Order {
+pub(crate) fn swap(token: &str, value: &[u8]) -> Order {
     Order::Swap { token: token.to_owned(), value: hex::encode(value) }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Each invariant is a named function that runs after every step. A failure prints the smallest history that breaks it.
 
+mod deploy;
 mod devices;
 mod documents;
 mod errors;
 mod gray;
 mod limits;
+mod manifest;
 mod monitoring;
 mod openapi;
 mod pushes;

@@ -1,6 +1,7 @@
 //! Canceling a batch.
 
-use ota_tests::{Batch, World, json, minutes, seconds};
+use ota_store::memory::Fault;
+use ota_tests::{Batch, Call, World, invariant_nothing_is_left_to_do, json, minutes, seconds};
 
 /// A batch with an offline device, one that was told, one that has begun, one that is done.
 fn four_devices() -> (World, Batch) {
@@ -176,7 +177,45 @@ fn a_cancel_stops_a_batch_that_has_not_reached_all_devices() {
     world.run(seconds(20));
     let told = batch.get();
     let (total, canceled) = (&told["counts"]["total"], &told["counts"]["canceled"]);
+    // Whoever was giving tasks when it was canceled, and is not heard of, might still be at it.
+    assert_eq!((&told["status"], total), (&json!("in-progress"), canceled));
+    world.run(minutes(2));
+    let told = batch.get();
+    let (total, canceled) = (&told["counts"]["total"], &told["counts"]["canceled"]);
     assert_eq!((&told["status"], total), (&json!("canceled"), canceled));
     assert!(total.as_u64().unwrap() < 4_400, "{total}");
     assert!(world.published().is_empty());
+}
+
+#[test]
+fn r144_r151_tasks_that_are_made_at_any_moment_of_a_cancel_are_canceled() {
+    for at in 1.. {
+        let world = World::new().product("lamp").devices(3);
+        let package = world.ready_package("1.1.0");
+        // The batch is made, and whoever makes it dies before the first device has its task.
+        world.kv().set_faults(|key, operation| {
+            (operation == "swap" && key.starts_with("fleet/")).then_some(Fault::Refused)
+        });
+        let body = json!({"package_id": package.id, "target": {"selection": "all"}});
+        assert_eq!(world.send_once(&Call::post("/v1/batches", &body)).status, 503);
+        world.kv().clear_faults();
+        let id = world.list("/v1/batches", 50)[0]["batch_id"].as_str().map(str::to_owned);
+        let batch = world.find_batch(&id.expect("a batch"));
+        let tick = Call::new("POST", "/internal/dispatch/tick");
+        let answered = world.interrupt_after(at, seconds(5), tick);
+        let everything = json!({"queued": true, "notified": true, "in_progress": true});
+        let canceled = batch.cancel(&everything).status;
+        world.kv().clear_faults();
+        let Some(ticked) = answered.get() else {
+            assert!(at > 5, "a cancel has only {at} operations");
+            return;
+        };
+        assert_eq!((canceled, ticked), (202, 200), "operation {at}");
+        world.run(minutes(3));
+        let left: Vec<String> =
+            batch.outcome().into_iter().filter(|task| !task.contains("canceled-by-user")).collect();
+        assert!(left.is_empty(), "operation {at}: {left:?}");
+        assert_eq!(batch.status(), "canceled", "operation {at}");
+        invariant_nothing_is_left_to_do(&world);
+    }
 }

@@ -261,12 +261,12 @@ fn the_minutes_are_those_of_the_pushes_at_the_rate() {
     assert_eq!(minutes(&json!({"push": false})), None);
 }
 
-fn split(world: &World, count: usize) {
+fn split(world: &World, count: u32) {
     let product = ProductKey::new(&world.product_key()).expect("the product's key is one");
-    for _ in 0..count {
-        let grown = shards::split(world.kv(), &product, Timestamp(world.now_ms()));
-        world.block_on(grown).expect("the store works");
-    }
+    let shape = world.block_on(shards::shape(world.kv(), &product)).expect("the store works");
+    let target = shape.expect("there is a product").shards + count;
+    let grown = shards::grow(world.kv(), &product, target, count, Timestamp(world.now_ms()));
+    world.block_on(grown).expect("the store works");
 }
 
 #[test]

@@ -174,6 +174,43 @@ fn r110_a_cancel_at_any_moment_of_a_report_lets_the_device_join_or_not_and_leave
 }
 
 #[test]
+fn r110_r113_a_cancel_at_any_moment_of_a_tick_at_any_moment_of_a_report_leaves_nothing_open() {
+    for at in 1.. {
+        for behind in 1.. {
+            let world = World::new().product("lamp").devices(1);
+            let lamp = world.device("lamp-1");
+            lamp.report("0.9.0");
+            let batch = dynamic(&world, &world.ready_package("1.1.0"), &["1.0.0"], json!({}));
+            // A walk has counted what the next one will: nothing. The next may end the batch.
+            world.run(seconds(20));
+            let cancel = Call::new("POST", format!("/v1/batches/{}/cancel", batch.id));
+            let tick = Call::new("POST", "/internal/dispatch/tick");
+            let answered = world.interrupt_twice(at, tick, behind, cancel);
+            lamp.report("1.0.0");
+            world.kv().clear_faults();
+            let Some(status) = answered.get() else {
+                if behind > 1 {
+                    break;
+                }
+                assert!(at > 3, "a report has only {at} operations");
+                return;
+            };
+            assert_eq!(status, 202, "operation {at}, then {behind}");
+            world.run(seconds(20));
+            lamp.obey();
+            world.run(seconds(20));
+            let ended = batch.outcome();
+            assert!(
+                ended.is_empty() || ended == ["lamp-1 succeeded"],
+                "operation {at}, then {behind}: {ended:?}"
+            );
+            invariant_counts_are_the_sum_of_the_tasks(&batch);
+            invariant_nothing_is_left_to_do(&world);
+        }
+    }
+}
+
+#[test]
 fn r106_a_report_at_any_moment_of_the_making_of_a_batch_makes_the_device_join_once() {
     for at in 1.. {
         let world = World::new().product("lamp").devices(1);

@@ -1,9 +1,10 @@
 //! What each thing costs, counted in operations on the store. These do not depend on the machine.
 
-use ota_core::ids::DeviceName;
+use ota_core::ids::{DeviceName, ProductKey};
+use ota_core::time::Timestamp;
 use ota_store::memory::Operations;
 use ota_store::shard::{hash, locate};
-use ota_store::shards;
+use ota_store::{batches, shards};
 use ota_tests::{Call, World, json, minutes};
 
 const NOTHING: Operations = Operations { reads: 0, writes: 0, swaps: 0, increments: 0 };
@@ -136,6 +137,67 @@ fn a_request_for_a_batch_writes_as_much_for_ten_devices_as_for_three_hundred() {
     };
     // One swap per shard that has devices, and both fleets have some in nearly all of the 16.
     assert!(cost_for(300) <= cost_for(10) + u64::from(shards::INITIAL));
+}
+
+#[test]
+fn a_request_for_a_batch_costs_as_much_for_four_thousand_devices_as_for_eight_thousand() {
+    let cost_for = |devices| {
+        let world = World::new().product("lamp").devices(devices);
+        let package = world.ready_package("1.1.0");
+        let body = json!({"package_id": package.id, "target": {"selection": "all"}});
+        world.operations(|| {
+            let _made = world.send(&Call::post("/v1/batches", &body)).expect(201);
+        })
+    };
+    // Fleets of more shards than one request gives tasks.
+    let (small, large) = (cost_for(4_000), cost_for(8_000));
+    assert_eq!(small, large);
+    let shards_given = 64;
+    assert!(small.swaps <= shards_given + 8 && small.reads <= shards_given + 32, "{small:?}");
+}
+
+#[test]
+fn giving_a_whole_fleet_its_tasks_is_at_most_two_operations_per_shard_and_a_few_per_step() {
+    let world = World::new().product("lamp").devices(4_000);
+    let package = world.ready_package("1.1.0");
+    let body = json!({"package_id": package.id, "target": {"selection": "all"}});
+    let product = ProductKey::new(&world.product_key()).unwrap();
+    let shards = u64::from(world.block_on(shards::shape(world.kv(), &product)).unwrap().unwrap().shards);
+    assert!(shards > 80, "a fleet of {shards} shards shows nothing");
+    let id = world.send(&Call::post("/v1/batches", &body)).expect(201).text_of("batch_id").parse().unwrap();
+    let (first, mut steps, mut made) = (64, 0, 0);
+    let cost = world.operations(|| {
+        loop {
+            let now = Timestamp(world.now_ms());
+            let step = world.block_on(batches::expand(world.kv(), id, 16, now)).unwrap();
+            (steps, made) = (steps + 1, made + step.made);
+            if step.done {
+                break;
+            }
+        }
+    });
+    assert!(made > 0 && steps > 1, "{made} tasks in {steps} steps");
+    let operations = cost.reads + cost.swaps + cost.writes + cost.increments;
+    // The batch, the open ones, the fleet's shape before and after; the batch again, and its swap.
+    assert!(operations <= 2 * (shards - first) + 8 * steps, "{cost:?} for {shards} shards in {steps} steps");
+}
+
+#[test]
+fn a_tick_asks_once_for_a_rate_that_is_spent_however_many_shards_wait_for_it() {
+    let world = World::new().product("lamp").devices(300);
+    let package = world.ready_package("1.1.0");
+    let body = json!({"package_id": package.id, "target": {"selection": "all"}, "push_per_minute_max": 10});
+    let _made = world.send(&Call::post("/v1/batches", &body)).expect(201);
+    world.settle();
+    assert_eq!(world.published().len(), 10);
+    let observer = world.observe();
+    world.tick();
+    let shards = u64::from(shards::INITIAL);
+    let fleet = format!("fleet/{}/", world.product_key());
+    // By the walk, and by the one that looks for what was lost; once more each for the shard that asks.
+    let reads = observer.count(&["get", "read"], |key| key.starts_with(&fleet));
+    assert!(u64::try_from(reads).unwrap() <= 2 * shards + 2, "{reads} reads of {shards} shards");
+    assert_eq!(observer.count(&["swap"], |key| key.starts_with(&fleet)), 0);
 }
 
 #[test]

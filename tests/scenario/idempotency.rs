@@ -38,6 +38,27 @@ fn the_same_key_makes_one_package() {
 }
 
 #[test]
+fn the_key_of_a_deleted_package_makes_no_other_one() {
+    let world = World::new().product("lamp");
+    let body = |name: &str| {
+        let upload = world.upload(b"image").expect(201).text_of("upload_id");
+        let key = world.product_key();
+        json!({"product_key": key, "name": name, "target_version": "1.1", "upload_id": upload})
+    };
+    let first = body("one");
+    let id = create(&world, "/v1/packages", &first).expect(201).text_of("package_id");
+    let _gone = world.find_package(&id).delete().expect(204);
+    for said in [&first, &body("one")] {
+        let refused = create(&world, "/v1/packages", said);
+        assert_eq!(refused.problem(), "422 request.idempotency-key-reused");
+    }
+    assert_eq!(world.list("/v1/packages", 50).len(), 0);
+    // Its name and version are free for a request with a key of its own.
+    let other = Call::post("/v1/packages", &body("one")).key("another");
+    let _made = world.send(&other).expect(201);
+}
+
+#[test]
 fn the_same_key_makes_one_verification_and_one_push() {
     let world = World::new().product("lamp").devices(2);
     let package = world.package("1.1.0");

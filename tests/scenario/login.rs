@@ -27,7 +27,10 @@ fn r166_every_documented_way_to_sign_in_works() {
             let client_id = format!("my-client|securemode=3,signmethod={}{stamp}|", method.as_str());
             let password = password("my-client", &lamp, timestamp, method, &secret);
             let answer = login(&world, &client_id, &format!("lamp-1&{key}"), &password).expect(200).json();
-            assert_eq!(answer, json!({"product_key": key, "device_name": "lamp-1"}), "{client_id}");
+            let identity = json!({"product_key": key, "device_name": "lamp-1"});
+            let mut expected = json!({"result": "allow", "client_attrs": identity});
+            expected.as_object_mut().unwrap().extend(identity.as_object().unwrap().clone());
+            assert_eq!(answer, expected, "{client_id}");
             let lower = login(&world, &client_id, &format!("lamp-1&{key}"), &password.to_lowercase());
             assert_eq!(lower.status, 200);
         }

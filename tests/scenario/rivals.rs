@@ -1,7 +1,12 @@
 //! Two at once: somebody else acts between any two operations of a story.
 
+use futures::FutureExt;
+use ota_core::ids::PackageId;
+use ota_core::time::Timestamp;
+use ota_store::memory::Fault;
+use ota_store::packages;
 use ota_tests::{
-    Call, World, invariant_counts_are_the_sum_of_the_tasks, invariant_every_task_has_ended,
+    Call, Package, Value, World, invariant_counts_are_the_sum_of_the_tasks, invariant_every_task_has_ended,
     invariant_nothing_is_left_to_do, invariant_one_task_per_device, invariant_pushes_within_rate, json,
     minutes, seconds,
 };
@@ -107,6 +112,212 @@ fn a_device_that_is_deleted_at_any_moment_leaves_nothing_open() {
         invariant_counts_are_the_sum_of_the_tasks(&batch);
         invariant_nothing_is_left_to_do(world);
     });
+}
+
+/// A batch that reaches a device while it is being deleted must not have its task vanish with the device.
+#[test]
+fn a_batch_that_is_made_while_a_device_is_deleted_loses_no_task() {
+    for at in 1.. {
+        let world = World::new().product("lamp").devices(DEVICES.len());
+        let package = world.ready_package("1.1.0");
+        let wanted = json!({"package_id": package.id, "target": {"selection": "all"}});
+        let answered = world.interrupt(at, Call::post("/v1/batches", &wanted));
+        world.device("lamp-2").delete();
+        world.kv().clear_faults();
+        let Some(status) = answered.get() else {
+            assert!(at > 5, "a deletion has only {at} operations");
+            return;
+        };
+        println!("operation {at}");
+        assert_eq!(status, 201);
+        let batches = world.list("/v1/batches", 10);
+        let batch = world.find_batch(batches[0]["batch_id"].as_str().unwrap());
+        let reached = batch.get()["counts"]["total"].as_u64().unwrap();
+        for name in ["lamp-1", "lamp-3"] {
+            world.run(seconds(5));
+            world.device(name).upgrade();
+        }
+        world.run(seconds(15));
+        let outcome = batch.outcome();
+        assert_eq!(outcome.len() as u64, reached, "{outcome:?}");
+        let deleted = outcome.iter().filter(|task| *task == "lamp-2 canceled device-deleted").count();
+        assert_eq!(deleted as u64, reached - 2, "{outcome:?}");
+        invariant_every_task_has_ended(&batch);
+        invariant_nothing_is_left_to_do(&world);
+    }
+}
+
+/// The dispatcher is about to be done with a batch whose last task has failed; at any moment of that an operator wants the task
+/// tried again. The task must not be left in a batch that nobody looks after.
+#[test]
+fn r134_a_task_that_is_tried_again_while_its_batch_ends_is_looked_after() {
+    let with_a_failed_task = || {
+        let world = World::new().product("lamp").devices(1);
+        let batch = world.batch(&world.ready_package("1.1.0"), json!({}));
+        world.device("lamp-1").progress(-1, "it did not work");
+        let again = Call::post("/v1/tasks/reupgrade", &json!({"task_ids": [batch.task_id("lamp-1")]}));
+        (world, batch, again)
+    };
+    let end_well = |world: &World, batch: &ota_tests::Batch| {
+        world.kv().clear_faults();
+        world.run(seconds(15));
+        world.device("lamp-1").upgrade();
+        world.run(seconds(15));
+        assert_eq!(batch.outcome(), ["lamp-1 succeeded"]);
+        invariant_counts_are_the_sum_of_the_tasks(batch);
+        invariant_nothing_is_left_to_do(world);
+    };
+    // The operator comes between two operations of the dispatcher,
+    for at in 1.. {
+        let (world, batch, again) = with_a_failed_task();
+        world.device("lamp-1").told();
+        let answered = world.interrupt(at, again);
+        world.tick();
+        world.tick();
+        match answered.get() {
+            None => {
+                assert!(at > 20, "two ticks have only {at} operations");
+                break;
+            }
+            Some(status) => assert_eq!(status, 200, "operation {at}"),
+        }
+        end_well(&world, &batch);
+    }
+    // and the dispatcher between two of the operator.
+    for at in 1.. {
+        let (world, batch, again) = with_a_failed_task();
+        world.device("lamp-1").told();
+        world.tick();
+        let answered = world.interrupt(at, tick(&world));
+        let _queued = world.send(&again).expect(200);
+        if answered.get().is_none() {
+            assert!(at > 10, "a second try has only {at} operations");
+            return;
+        }
+        end_well(&world, &batch);
+    }
+}
+
+/// Whoever deletes a package looks whether a batch of it is open, and whoever makes a batch looks whether the package is there.
+/// Of two who do so at once both may succeed; then the batch must end all the same.
+#[test]
+fn a_batch_whose_package_is_deleted_while_it_is_made_ends() {
+    for wanted in [json!({}), json!({"push": false}), json!({"needs_confirmation": true})] {
+        for at in 1.. {
+            let world = World::new().product("lamp").devices(2);
+            let package = world.ready_package("1.1.0");
+            let answered = world.interrupt(at, Call::delete(format!("/v1/packages/{}", package.id)));
+            let made = world.try_batch(&package, &wanted);
+            world.kv().clear_faults();
+            let Some(status) = answered.get() else {
+                assert!(at > 20, "making a batch has only {at} operations");
+                break;
+            };
+            println!("operation {at}: {status}, {}", made.status);
+            if made.status != 201 {
+                continue;
+            }
+            let batch = world.find_batch(&made.text_of("batch_id"));
+            let ids = ["lamp-1", "lamp-2"].map(|name| batch.task_id(name));
+            if status == 204 {
+                world.confirm(&ids);
+                world.run(minutes(1));
+                invariant_every_task_has_ended(&batch);
+                invariant_counts_are_the_sum_of_the_tasks(&batch);
+            }
+        }
+    }
+}
+
+/// Whoever deletes a package has looked for batches before one was listed, and died once nobody found the package any more. Asked
+/// again, the deletion goes on: what else could it do, with a package that is half gone?
+#[test]
+fn a_deletion_that_has_begun_goes_on_although_a_batch_was_made_just_then() {
+    // More than may be pushed to in a minute: the rest still has to be, and then the package is looked for.
+    let world = World::new().product("lamp").devices(12);
+    let package = world.ready_package("1.1.0");
+    let batch = world.batch(&package, json!({"push_per_minute_max": 10}));
+    let (id, now) = (package.id.parse::<PackageId>().unwrap(), Timestamp(world.now_ms()));
+    packages::delete(world.kv(), id, now).now_or_never().unwrap().unwrap();
+    let _gone = world.send(&Call::delete(format!("/v1/packages/{}", package.id))).expect(204);
+    world.run(minutes(2));
+    invariant_every_task_has_ended(&batch);
+    assert_eq!(world.list("/v1/packages", 50), Vec::<Value>::new());
+    // Its name and version are free.
+    world.ready_package("1.1.0");
+}
+
+/// A trial whose maker has died when it was listed and had no record yet: its package, the request, to be made again, and one for a
+/// trial of another device.
+fn trial_without_record(world: &World) -> (Package, Call, Call) {
+    let package = world.package("1.1.0");
+    let uri = format!("/v1/packages/{}/verification", package.id);
+    let trial = |device: &str| Call::post(&uri, &json!({"devices": [device]})).key(device);
+    let (first, second) = (trial("lamp-1"), trial("lamp-2"));
+    world.kv().set_faults(|key, _| key.starts_with("claim/batch/").then_some(Fault::Refused));
+    assert_eq!(world.send_once(&first).status, 503, "its maker dies");
+    world.kv().clear_faults();
+    (package, first, second)
+}
+
+/// The maker of a trial has died before the trial had its record. Much later the same request comes again, and another one for
+/// another trial frees the package of the first. Whichever wins, no trial is left that nobody looks after.
+#[test]
+fn a_trial_that_is_made_at_last_while_another_gives_it_up_is_looked_after() {
+    for at in 1.. {
+        let world = World::new().product("lamp").devices(2);
+        let (_, first, second) = trial_without_record(&world);
+        world.advance(minutes(2));
+        let answered = world.interrupt(at, second);
+        let again = world.send_once(&first);
+        world.kv().clear_faults();
+        let Some(status) = answered.get() else {
+            assert!(at > 20, "a trial has only {at} operations");
+            return;
+        };
+        println!("operation {at}: {status}, {}", again.status);
+        for _ in 0..4 {
+            world.run(seconds(15));
+            world.all_devices().iter().for_each(|device| {
+                device.obey();
+            });
+        }
+        world.run(minutes(15));
+        invariant_every_batch_has_ended(&world);
+    }
+}
+
+#[test]
+fn r51_a_trial_whose_maker_is_slow_is_not_taken_for_one_whose_maker_died() {
+    for at in 1.. {
+        let world = World::new().product("lamp").devices(2);
+        let (package, first, second) = trial_without_record(&world);
+        world.advance(seconds(29));
+        let answered = world.interrupt_after(at, seconds(40), second);
+        let slow = world.send_once(&first);
+        world.kv().clear_faults();
+        let Some(rival) = answered.get() else {
+            assert!(at > 15, "the request has only {at} operations");
+            return;
+        };
+        assert_eq!((slow.status, rival), (201, 409), "operation {at}");
+        world.run(seconds(10));
+        world.device("lamp-1").upgrade();
+        world.run(seconds(30));
+        assert_eq!(package.verification(), "verified", "operation {at}");
+        let batch = world.find_batch(slow.json()["batch"]["batch_id"].as_str().expect("a batch"));
+        invariant_counts_are_the_sum_of_the_tasks(&batch);
+        invariant_nothing_is_left_to_do(&world);
+    }
+}
+
+/// No batch is open, and no device has a task.
+#[track_caller]
+fn invariant_every_batch_has_ended(world: &World) {
+    for batch in world.list("/v1/batches", 10) {
+        invariant_every_task_has_ended(&world.find_batch(batch["batch_id"].as_str().unwrap()));
+    }
+    invariant_nothing_is_left_to_do(world);
 }
 
 #[test]

@@ -10,20 +10,42 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::redis::RedisServer;
+use crate::spin::SpinProcess;
+
 /// How long the host may take to be ready: the first start of all compiles every component.
 const READY_WITHIN: Duration = Duration::from_secs(240);
+/// The words that what the host has counted begins with, how long it may take to say them, and how often to look.
+const COUNTED: &str = "key-value operations";
+const TELLS_WITHIN: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How many lines of the log a failing test shows.
 const LOG_LINES: usize = 60;
 /// The port that takes a free one.
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
+/// The host.
+const HOST: &str = "ota-host";
+/// What stands in for a host of wasmCloud.
+const WASMCLOUD: &str = "wasmcloud-host";
+
+/// Names the engine that the service runs on, as `cargo xtask test --engine` does.
+const ENGINE: &str = "OVERAIR_ENGINE";
+/// The manifest of the service.
+const SERVICE: &str = "spin.toml";
+
 /// A host that runs until this is dropped. Its data stay for a restart, and go with it at last.
 pub struct HostProcess {
+    program: &'static str,
+    /// Where the service keeps everything, if not in the host.
+    _redis: Option<RedisServer>,
+    /// What runs the functions, if not the host: it is the broker and the clock then.
+    spin: Option<SpinProcess>,
     arguments: Vec<String>,
     data: TempDir,
     child: Child,
@@ -37,6 +59,7 @@ impl HostProcess {
     /// # Panics
     /// If the programs are not built, or the host does not come up.
     pub fn start(manifest: &str, arguments: impl IntoIterator<Item = String>) -> Self {
+        let is_service = manifest == SERVICE;
         let manifest = workspace().join(manifest);
         let data = tempfile::tempdir().expect("a folder for the host's data");
         share_compiled_components(data.path());
@@ -44,13 +67,41 @@ impl HostProcess {
         all.extend(["--data-dir".to_owned(), text(data.path())]);
         all.extend(components(&manifest));
         all.extend(arguments);
-        let (child, http, mqtt) = spawn(&all, data.path(), ANY_PORT, ANY_PORT);
-        Self { arguments: all, data, child, http, mqtt }
+        let (redis, spin_port) = if is_service { engine(&mut all) } else { (None, None) };
+        let mut host = Self::start_program(HOST, all, data);
+        host._redis = redis;
+        host.spin = spin_port.map(|port| SpinProcess::start(SERVICE, port, host.variables()));
+        host
+    }
+
+    /// Starts what stands in for a host of wasmCloud, on a component that is built for one, and waits until it is ready.
+    ///
+    /// # Panics
+    /// If the programs are not built, or it does not come up.
+    pub fn start_wasmcloud(name: &str, arguments: impl IntoIterator<Item = String>) -> Self {
+        let data = tempfile::tempdir().expect("a folder for the host's data");
+        share_compiled_components(data.path());
+        let mut all = vec!["--component".to_owned(), text(&component(name))];
+        all.extend(["--data-dir".to_owned(), text(data.path())]);
+        all.extend(arguments);
+        Self::start_program(WASMCLOUD, all, data)
+    }
+
+    fn start_program(program: &'static str, arguments: Vec<String>, data: TempDir) -> Self {
+        let (child, http, mqtt) = spawn(program, &arguments, data.path(), ANY_PORT, ANY_PORT);
+        Self { program, arguments, data, child, http, mqtt, _redis: None, spin: None }
+    }
+
+    /// Returns the variables, as an engine beside the host is given them.
+    fn variables(&self) -> impl Iterator<Item = String> {
+        let broker = self.mqtt().port().to_string();
+        let pairs = self.arguments.windows(2).filter(|pair| pair[0] == "--variable");
+        pairs.map(move |pair| pair[1].replace("${mqtt_port}", &broker))
     }
 
     /// Where HTTP is served.
     pub fn http(&self) -> SocketAddr {
-        self.http
+        self.spin.as_ref().map_or(self.http, SpinProcess::http)
     }
 
     /// Where the broker listens.
@@ -82,10 +133,29 @@ impl HostProcess {
         assert!(status.success(), "the host has failed: {status}");
     }
 
+    /// Asks the host for what it has counted, and returns its log with it.
+    ///
+    /// # Panics
+    /// If it does not tell.
+    pub fn tell(&self) -> String {
+        // What it tells is several lines; once the first of the second time is there, the first time is complete.
+        for _ in 0..2 {
+            let told = |log: &str| log.matches(COUNTED).count();
+            let before = told(&self.log());
+            kill_process(Pid::from_child(&self.child), Signal::USR1).expect("the host runs");
+            let asked = Instant::now();
+            while told(&self.log()) == before {
+                assert!(asked.elapsed() < TELLS_WITHIN, "the host does not tell what it has counted");
+                thread::sleep(LOOK_EVERY);
+            }
+        }
+        self.log()
+    }
+
     /// Starts a host again that was killed or stopped, on the same data and ports.
     pub fn start_again(&mut self) {
         let mqtt = self.mqtt.unwrap_or(ANY_PORT);
-        let (child, http, mqtt) = spawn(&self.arguments, self.data.path(), self.http, mqtt);
+        let (child, http, mqtt) = spawn(self.program, &self.arguments, self.data.path(), self.http, mqtt);
         (self.child, self.http, self.mqtt) = (child, http, mqtt);
     }
 
@@ -121,6 +191,34 @@ impl HostProcess {
         // A child that has ended already is as good.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+/// Returns the arguments that give a variable its value, told as `name=value`.
+pub fn variable(variable: String) -> [String; 2] {
+    ["--variable".to_owned(), variable]
+}
+
+/// Adds what the chosen engine takes. For Spin that is a port for it too: it and the host share a Redis.
+fn engine(arguments: &mut Vec<String>) -> (Option<RedisServer>, Option<u16>) {
+    let chosen = std::env::var(ENGINE);
+    match chosen.as_deref() {
+        Err(_) => (None, None),
+        Ok("spin-quirks") => {
+            arguments.extend(["--key-value-mode", "spin"].map(str::to_owned));
+            (None, None)
+        }
+        Ok(engine @ ("redis" | "spin")) => {
+            let redis = RedisServer::start();
+            arguments.extend(redis.variables().into_iter().flat_map(variable));
+            let port = (engine == "spin").then(SpinProcess::free_port);
+            if let Some(port) = port {
+                let port = port.to_string();
+                arguments.iter_mut().for_each(|argument| *argument = argument.replace("${http_port}", &port));
+            }
+            (Some(redis), port)
+        }
+        Ok(other) => panic!("{ENGINE}: these tests do not run on {other:?}"),
     }
 }
 
@@ -203,6 +301,7 @@ fn share_compiled_components(data: &Path) {
 }
 
 fn spawn(
+    name: &str,
     arguments: &[String],
     data: &Path,
     http: SocketAddr,
@@ -210,7 +309,7 @@ fn spawn(
 ) -> (Child, SocketAddr, Option<SocketAddr>) {
     let log = OpenOptions::new().create(true).append(true).open(log_file(data)).expect("a log file");
     let log_for_panics: File = log.try_clone().expect("a log file twice");
-    let mut child = Command::new(program("ota-host"))
+    let mut child = Command::new(program(name))
         .args(arguments)
         .args(["--listen", &http.to_string(), "--mqtt-listen", &mqtt.to_string()])
         .current_dir(data)

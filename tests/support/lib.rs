@@ -34,6 +34,8 @@ mod invariants;
 mod observer;
 mod operator;
 mod receiver;
+pub mod redis;
+pub mod spin;
 mod targets;
 mod tasks;
 mod world;

@@ -348,17 +348,15 @@ impl World {
     /// As [`Self::interrupt`], with time passing before the rival's request: the interrupted one has stalled.
     pub fn interrupt_after(&self, at: u64, ms: u64, rival: Call) -> Rc<Cell<Option<u16>>> {
         let answered = Rc::new(Cell::new(None));
-        let (told, engine, seen) = (Rc::clone(&answered), self.0.engine.clone(), Cell::new(0));
-        self.kv().set_faults(move |_, _| {
-            seen.set(seen.get() + 1);
-            if seen.get() == at {
-                engine.advance_ms(ms);
-                // Memory never makes anybody wait, so one turn is all a handler needs.
-                let response = call::answer(&engine, rival.request()).now_or_never();
-                told.set(Some(response.expect("a handler over memory is ready at once").status().as_u16()));
-            }
-            None
-        });
+        interrupt(&self.0.engine, vec![(at, ms, rival)], Rc::clone(&answered));
+        answered
+    }
+
+    /// As [`Self::interrupt`], with a rival that is itself interrupted, right before the operation number `behind` from where it
+    /// begins: three requests, each inside the one before. The cell tells how the innermost was answered.
+    pub fn interrupt_twice(&self, at: u64, rival: Call, behind: u64, inner: Call) -> Rc<Cell<Option<u16>>> {
+        let answered = Rc::new(Cell::new(None));
+        interrupt(&self.0.engine, vec![(behind, 0, inner), (at, 0, rival)], Rc::clone(&answered));
         answered
     }
 
@@ -366,4 +364,27 @@ impl World {
     pub fn observe(&self) -> Observer {
         Observer::new(self.kv().clone())
     }
+}
+
+/// Makes the last of `rivals` interrupt whatever comes, the last but one interrupt that one, and so on. Each has the number of the
+/// operation that it comes before and the milliseconds that pass until it does.
+fn interrupt(engine: &FakePlatform, mut rivals: Vec<(u64, u64, Call)>, answered: Rc<Cell<Option<u16>>>) {
+    let Some((at, ms, rival)) = rivals.pop() else { return };
+    let (mut seen, mut rest) = (0, Some(rivals));
+    let inside = engine.clone();
+    engine.kv().set_faults(move |_, _| {
+        seen += 1;
+        if let Some(rest) = rest.take_if(|_| seen == at) {
+            let innermost = rest.is_empty();
+            inside.advance_ms(ms);
+            interrupt(&inside, rest, Rc::clone(&answered));
+            // Memory never makes anybody wait, so one turn is all a handler needs.
+            let response = call::answer(&inside, rival.request()).now_or_never();
+            let status = response.expect("a handler over memory is ready at once").status().as_u16();
+            if innermost {
+                answered.set(Some(status));
+            }
+        }
+        None
+    });
 }

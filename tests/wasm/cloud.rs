@@ -8,7 +8,11 @@ use crate::service::Service;
 
 #[tokio::test]
 async fn a_client_of_the_vendors_cloud_api_upgrades_a_device() {
-    let service = Service::start();
+    upgrade_by_cloud_api(&Service::start()).await;
+}
+
+/// Upgrades a device by the vendor's cloud API.
+pub(crate) async fn upgrade_by_cloud_api(service: &Service) {
     let operator = service.operator();
     let product_key = operator.product("smart-lamp").await;
     let name = "lamp-0001".to_owned();

@@ -1,17 +1,26 @@
-//! The process is killed in the middle of a batch, twice, and nothing is lost or done double.
+//! The process is killed in the middle of a batch, twice, and nothing is lost or done double. Devices that come back at the
+//! first possible moment are heard.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ota_devices::{Credential, Event, FleetConfig, Timing, What, run_fleet};
+use rumqttc::{ConnectReturnCode, QoS};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
+use crate::device::{Device, Identity};
 use crate::operator::{firmware, text};
 use crate::service::Service;
 
 const DEVICES: usize = 60;
 const SEED: u64 = 11;
+/// Devices that wait at the broker's door, and how long before they knock again.
+const EARLY_DEVICES: usize = 24;
+const KNOCK_EVERY: Duration = Duration::from_millis(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_survives_the_death_of_the_process() {
@@ -99,6 +108,52 @@ async fn a_batch_survives_the_death_of_the_process() {
     }
     no_device_was_upgraded_twice(events);
     assert_eq!(operator.list("/v1/batches").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_first_devices_say_after_a_start_is_heard() {
+    let mut service = Service::start();
+    let operator = service.operator();
+    let product_key = operator.product("smart-lamp").await;
+    let names: Vec<String> = (1..=EARLY_DEVICES).map(|n| format!("lamp-{n:04}")).collect();
+    let secrets = operator.devices(&product_key, &names).await;
+    let broker = service.host.mqtt();
+    service.host.kill();
+
+    let mut knocking = JoinSet::new();
+    for (name, secret) in names.into_iter().zip(secrets) {
+        let identity = Identity { product_key: product_key.clone(), name, secret };
+        knocking.spawn(speak_at_the_first_chance(identity, broker));
+    }
+    tokio::task::block_in_place(|| service.host.start_again());
+    let connected = knocking.join_all().await;
+    let path = format!("/v1/products/{product_key}/devices?limit=100");
+    let all_were_heard = |page: &Value| {
+        let devices = page["items"].as_array().unwrap();
+        devices
+            .iter()
+            .all(|device| device["state"] == "online" && device["versions"][0]["version"] == "1.0.1")
+    };
+    operator.until(&path, all_were_heard).await;
+    assert_eq!(connected.len(), EARLY_DEVICES);
+}
+
+/// Tries to log in until the broker takes it, and tells a version at once, with an acknowledgement.
+async fn speak_at_the_first_chance(identity: Identity, broker: SocketAddr) -> Device {
+    while TcpStream::connect(broker).await.is_err() {
+        tokio::time::sleep(KNOCK_EVERY).await;
+    }
+    loop {
+        match Device::connect(&identity, broker, identity.login(1)).await {
+            Ok(mut device) => {
+                let topic = format!("/ota/device/inform/{}/{}", identity.product_key, identity.name);
+                device.publish(&topic, QoS::AtLeastOnce, r#"{"id":1,"params":{"version":"1.0.1"}}"#).await;
+                return device;
+            }
+            Err(ConnectReturnCode::ServiceUnavailable) => tokio::time::sleep(KNOCK_EVERY).await,
+            Err(code) => panic!("{} is refused: {code:?}", identity.name),
+        }
+    }
 }
 
 async fn kill_and_start_again(service: &mut Service) {

@@ -133,9 +133,13 @@ async fn r168_a_meter_is_upgraded_over_its_gateways_connection() {
 
 #[tokio::test]
 async fn r163_a_device_that_speaks_nothing_but_mqtt_downloads_its_file_in_blocks() {
+    download_in_blocks(&Service::start()).await;
+}
+
+/// Upgrades a device that downloads over MQTT.
+pub(crate) async fn download_in_blocks(service: &Service) {
     const SIZE: usize = 300_001;
     const BLOCK: usize = 100_000;
-    let service = Service::start();
     let operator = service.operator();
     let product_key = operator.product("smart-lamp").await;
     let lamp = identities(&operator, &product_key, &["lamp-1"]).await.remove(0);

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use ota_core::time::Timestamp;
-use ota_tests::host::{HostProcess, component};
+use ota_tests::host::{HostProcess, component, workspace};
 use ota_tests::{query, sign};
 use reqwest::Method;
 use sha2::Sha256;
@@ -25,6 +25,41 @@ pub(crate) struct Service {
     access_key: (String, String),
 }
 
+/// The secrets that a service is started with.
+struct Secrets {
+    api_token: String,
+    internal_token: String,
+    url_signing_key: String,
+    secrets_key: String,
+    mqtt_password: String,
+    access_key: (String, String),
+}
+
+impl Secrets {
+    fn new() -> Self {
+        Self {
+            api_token: secret(),
+            internal_token: secret(),
+            url_signing_key: secret(),
+            secrets_key: secret(),
+            mqtt_password: secret(),
+            access_key: (secret(), secret()),
+        }
+    }
+
+    fn variables(&self) -> [(&'static str, &str); 7] {
+        [
+            ("api_token", &self.api_token),
+            ("internal_token", &self.internal_token),
+            ("url_signing_key", &self.url_signing_key),
+            ("secrets_key", &self.secrets_key),
+            ("mqtt_password", &self.mqtt_password),
+            ("access_key_id", &self.access_key.0),
+            ("access_key_secret", &self.access_key.1),
+        ]
+    }
+}
+
 impl Service {
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
@@ -32,16 +67,14 @@ impl Service {
 
     /// Starts a service with some variables of its own.
     pub(crate) fn start_with(own: &[(&str, &str)]) -> Self {
-        let [api_token, internal_token, url_signing_key, secrets_key, mqtt_password, key_id, key_secret] =
-            std::array::from_fn(|_| secret());
+        Self::start_as(own, &[])
+    }
+
+    /// Starts a service with some variables, and some arguments of the host, of its own.
+    pub(crate) fn start_as(own: &[(&str, &str)], more: &[&str]) -> Self {
+        let secrets = Secrets::new();
+        let secret_variables = secrets.variables();
         let variables = [
-            ("api_token", api_token.as_str()),
-            ("internal_token", &internal_token),
-            ("url_signing_key", &url_signing_key),
-            ("secrets_key", &secrets_key),
-            ("mqtt_password", &mqtt_password),
-            ("access_key_id", &key_id),
-            ("access_key_secret", &key_secret),
             ("public_base_url", "http://127.0.0.1:${http_port}"),
             ("internal_base_url", "http://127.0.0.1:${http_port}"),
             ("mqtt_address", "mqtt://127.0.0.1:${mqtt_port}"),
@@ -50,13 +83,41 @@ impl Service {
         ];
         let mut arguments: Vec<String> = Vec::new();
         // Of two values for one name the later counts.
-        for (name, value) in variables.iter().chain(own) {
+        for (name, value) in secret_variables.iter().chain(&variables).chain(own) {
             arguments.extend(["--variable".to_owned(), format!("{name}={value}")]);
         }
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         let probe = component("kv_probe");
         arguments.extend(["--mount".to_owned(), format!("/probe/...={}", probe.display())]);
         let host = HostProcess::start("spin.toml", arguments);
-        Self { host, api_token, internal_token, url_signing_key, access_key: (key_id, key_secret) }
+        Self::of(host, secrets)
+    }
+
+    /// Starts the gateway in what stands in for a host of wasmCloud, with its clock, and with what stands in for EMQX.
+    pub(crate) fn start_wasmcloud() -> Self {
+        let secrets = Secrets::new();
+        let others = [
+            ("mqtt_username", "key-of-the-rest-api"),
+            ("public_base_url", "http://127.0.0.1:${http_port}"),
+            ("internal_base_url", "http://127.0.0.1:${http_port}"),
+            ("mqtt_address", "http://127.0.0.1:${rest_port}"),
+        ];
+        let mut arguments = vec!["--service".to_owned(), component("gateway_clock").display().to_string()];
+        for (name, value) in secrets.variables().iter().chain(&others) {
+            arguments.extend(["--env".to_owned(), format!("OVERAIR_{}={value}", name.to_ascii_uppercase())]);
+        }
+        // What the bridge subscribes to.
+        let manifest = std::fs::read_to_string(workspace().join("spin.toml")).unwrap();
+        let topics = manifest.lines().filter_map(|line| line.strip_prefix("topic = \"$share/overair/"));
+        for topic in topics {
+            arguments.extend(["--topic".to_owned(), topic.trim_end_matches('"').to_owned()]);
+        }
+        Self::of(HostProcess::start_wasmcloud("gateway", arguments), secrets)
+    }
+
+    fn of(host: HostProcess, secrets: Secrets) -> Self {
+        let Secrets { api_token, internal_token, url_signing_key, access_key, .. } = secrets;
+        Self { host, api_token, internal_token, url_signing_key, access_key }
     }
 
     /// Returns `http://127.0.0.1:…`.

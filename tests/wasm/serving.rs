@@ -27,6 +27,13 @@ async fn an_answer_is_spelled_as_devices_look_for_it() {
 #[tokio::test]
 async fn every_function_of_the_operators_api_serves() {
     let service = Service::start();
+    ask_every_function(&service).await;
+    let health = service.operator().get("/.well-known/spin/health").await;
+    assert_eq!((health.status, &health.body), (200, &json!("OK")));
+}
+
+/// Asks every function of the operators' API for something.
+pub(crate) async fn ask_every_function(service: &Service) {
     let operator = service.operator();
 
     let product = operator.post("/v1/products", &json!({ "name": "smart-lamp" })).await.expect(201);
@@ -81,8 +88,6 @@ async fn every_function_of_the_operators_api_serves() {
 
     let ticked = service.insider().post("/internal/dispatch/tick", &json!({})).await.expect(200);
     assert_eq!(ticked["batches"], 0);
-    let health = operator.get("/.well-known/spin/health").await;
-    assert_eq!((health.status, &health.body), (200, &json!("OK")));
     operator.get("/v2/products").await.expect(404);
 }
 

@@ -9,7 +9,11 @@ use crate::service::Service;
 
 #[test]
 fn the_demos_story_ends_well() {
-    let service = Service::start();
+    tell(&Service::start());
+}
+
+/// Lets the program tell its story to a service.
+pub(crate) fn tell(service: &Service) {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.json");
     let told = Command::new(program("ota-devices"))

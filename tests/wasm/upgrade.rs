@@ -1,5 +1,7 @@
 //! A device that is not ours is upgraded: from its login to the package that is verified by it.
 
+use std::net::SocketAddr;
+
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -15,6 +17,11 @@ const CUT_AT: usize = 123_456;
 #[tokio::test]
 async fn a_device_that_speaks_like_the_c_sdk_is_pushed_downloads_and_proves_the_package() {
     let service = Service::start();
+    upgrade_as_c_sdk(&service, service.host.http()).await;
+}
+
+/// Upgrades a device by a trial, that downloads from `front`.
+pub(crate) async fn upgrade_as_c_sdk(service: &Service, front: SocketAddr) {
     let operator = service.operator();
     let product_key = operator.product("smart-lamp").await;
     let name = "lamp-0001".to_owned();
@@ -47,14 +54,14 @@ async fn a_device_that_speaks_like_the_c_sdk_is_pushed_downloads_and_proves_the_
     // It downloads, is cut off, goes on from there, and checks what it got.
     let path = told("url").strip_prefix(&service.base_url()).expect("a URL of this service").to_owned();
     device.progress(0).await;
-    let mut answer = get_as_c_sdk(service.host.http(), &path, 0).await;
+    let mut answer = get_as_c_sdk(front, &path, 0).await;
     let whole_range = format!("bytes 0-{}/{SIZE}", SIZE - 1);
     assert_eq!((answer.status(), answer.header("Content-Range")), (206, Some(whole_range.as_str())));
     assert_eq!(answer.header("Content-Length"), Some(SIZE.to_string().as_str()), "{}", answer.head);
     assert_eq!(answer.header("Transfer-Encoding"), None);
     let mut received = answer.read(CUT_AT).await;
     drop(answer);
-    let mut rest = get_as_c_sdk(service.host.http(), &path, CUT_AT).await;
+    let mut rest = get_as_c_sdk(front, &path, CUT_AT).await;
     assert_eq!(rest.header("Content-Length"), Some((SIZE - CUT_AT).to_string().as_str()));
     received.extend(rest.body().await);
     assert_eq!(hex::encode(Sha256::digest(&received)), told("sign"));
@@ -82,7 +89,11 @@ async fn a_device_that_speaks_like_the_c_sdk_is_pushed_downloads_and_proves_the_
 
 #[tokio::test]
 async fn a_device_that_asks_is_answered_and_a_failure_it_reports_is_kept_with_its_words() {
-    let service = Service::start();
+    ask_and_fail(&Service::start()).await;
+}
+
+/// Lets a device ask for its upgrade, and fail.
+pub(crate) async fn ask_and_fail(service: &Service) {
     let operator = service.operator();
     let product_key = operator.product("smart-lock").await;
     let name = "lock-0001".to_owned();

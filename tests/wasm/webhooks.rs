@@ -93,7 +93,11 @@ async fn only(operator: &Operator, id: &str, so: impl Fn(&Value) -> bool) -> Val
 
 #[tokio::test]
 async fn an_event_arrives_signed_after_a_refusal_and_one_that_is_never_answered_is_given_time() {
-    let service = Service::start();
+    deliver_again(&Service::start()).await;
+}
+
+/// Has an event delivered that was refused first, and one that is never answered.
+pub(crate) async fn deliver_again(service: &Service) {
     let operator = service.operator();
     let mut receiver = Receiver::start().await;
     // Connections are taken and nothing is ever said.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, bail, ensure};
 use bench_support::child::{API_TOKEN, INTERNAL_TOKEN};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -25,7 +26,7 @@ const FIRST_TURN: usize = 50;
 const SPEAKERS: usize = 16;
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// A function that does nothing.
     Noop,

@@ -34,7 +34,7 @@ struct Arguments {
     #[arg(long, default_value_t = 32)]
     connections: usize,
     /// Devices with a task in progress, and as many without a task.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 4_000)]
     devices: usize,
     /// Rounds of each kind.
     #[arg(long, default_value_t = 8)]
@@ -42,6 +42,9 @@ struct Arguments {
     /// How long a round takes.
     #[arg(long, default_value_t = 1000)]
     round_ms: u64,
+    /// Makes requests of one kind only, for a profile of the host; no figures are told.
+    #[arg(long, value_enum)]
+    only: Option<Kind>,
     /// Runs the host for another process of this program, with its data here.
     #[arg(long, hide = true)]
     host: Option<std::path::PathBuf>,
@@ -86,6 +89,12 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     }
 
     let round = Duration::from_millis(arguments.round_ms);
+    if let Some(kind) = arguments.only {
+        for _ in 0..arguments.rounds {
+            load.round(kind, round).await?;
+        }
+        return Ok(());
+    }
     let mut figures: [Figures; 3] = Default::default();
     // The first turn warms up.
     for turn in 0..=arguments.rounds {

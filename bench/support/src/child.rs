@@ -1,5 +1,6 @@
 //! The host in a process of its own: its memory is then its own, and it can be asked what it has counted.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use ota_host::Host;
 use ota_host::manifest::Manifest;
+use serde::{Deserialize, Serialize};
+
+use crate::redis::{Fsync, Redis};
 
 /// Secrets of a host that lives for some seconds.
 pub const API_TOKEN: &str = "operator";
@@ -19,8 +23,46 @@ pub const INTERNAL_TOKEN: &str = "inside";
 const OPERATIONS: &str = "operations";
 const MEMORY: &str = "memory";
 
+/// What the host's functions log, in its data folder.
+const LOG_FILE: &str = "host.log";
+
+/// Where the child finds how it is to run.
+const SETUP: &str = "OVERAIR_BENCH_SETUP";
+
 /// The unit of the system's accounts of processor time: a hundredth of a second on every Linux.
 const MILLIS_PER_TICK: u64 = 10;
+
+/// Where the service keeps everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Store {
+    /// In the engine's key-value store, which is a file.
+    #[default]
+    KeyValue,
+    /// In Redis, which is started too.
+    Redis,
+}
+
+/// How the host is to run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    /// Where the service keeps everything.
+    pub store: Store,
+    /// When Redis has to have a write on disk.
+    pub fsync: Fsync,
+    /// Whether the clock and the broker's messages call functions. Most benchmarks do without: the clock would do its work in
+    /// some rounds and not in others.
+    pub triggers: bool,
+    /// Whether what the functions log goes to a file in the data folder, rather than where this program's errors go: a line for
+    /// each of a million reports is no reading.
+    pub log_apart: bool,
+}
+
+/// What the child is told.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Told {
+    variables: Vec<(String, String)>,
+    triggers: bool,
+}
 
 /// A running host. It ends when this is dropped.
 #[derive(Debug)]
@@ -29,6 +71,9 @@ pub struct Child {
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
     http: SocketAddr,
+    mqtt: SocketAddr,
+    /// Ends after the host.
+    redis: Option<Redis>,
 }
 
 impl Child {
@@ -38,19 +83,41 @@ impl Child {
     /// # Errors
     /// The host does not come up.
     pub fn start(data: &Path) -> anyhow::Result<(Self, Duration)> {
+        Self::start_with(data, Setup::default())
+    }
+
+    /// Starts the host in another way than most benchmarks do.
+    ///
+    /// # Errors
+    /// The host does not come up, or Redis does not.
+    pub fn start_with(data: &Path, setup: Setup) -> anyhow::Result<(Self, Duration)> {
+        std::fs::create_dir_all(data)?;
+        let redis = match setup.store {
+            Store::KeyValue => None,
+            Store::Redis => Some(Redis::start(data, setup.fsync)?),
+        };
+        let variables = redis.iter().flat_map(|redis| {
+            [("store".to_owned(), "redis".to_owned()), ("redis_address".to_owned(), redis.address())]
+        });
+        let told = Told { variables: variables.collect(), triggers: setup.triggers };
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--host").arg(data).env(SETUP, serde_json::to_string(&told)?);
+        if setup.log_apart {
+            command.stderr(File::create(data.join(LOG_FILE))?);
+        }
         let began = Instant::now();
-        let mut process = Command::new(std::env::current_exe()?)
-            .arg("--host")
-            .arg(data)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start the host")?;
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start the host")?;
         let questions = process.stdin.take().context("the host has no input")?;
         let mut answers = BufReader::new(process.stdout.take().context("the host has no output")?);
-        let ready = line(&mut answers).context("the host does not come up")?;
+        let ready = line(&mut answers).with_context(|| {
+            let log = std::fs::read_to_string(data.join(LOG_FILE)).unwrap_or_default();
+            format!("the host does not come up. {log}")
+        })?;
         let took = began.elapsed();
-        Ok((Self { process, questions, answers, http: ready.parse()? }, took))
+        let (http, mqtt) = ready.split_once(' ').context("the host does not say where it listens")?;
+        let (http, mqtt) = (http.parse()?, mqtt.parse()?);
+        Ok((Self { process, questions, answers, http, mqtt, redis }, took))
     }
 
     /// Where HTTP is served.
@@ -58,12 +125,30 @@ impl Child {
         self.http
     }
 
-    /// Key-value operations since the host's start.
+    /// Where the broker listens.
+    pub fn mqtt(&self) -> SocketAddr {
+        self.mqtt
+    }
+
+    /// The host's process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The Redis that the service keeps everything in, if it does.
+    pub fn redis(&self) -> Option<&Redis> {
+        self.redis.as_ref()
+    }
+
+    /// Operations on the store since the host's start; of Redis its commands.
     ///
     /// # Errors
-    /// The host has ended.
+    /// The host has ended, or Redis does not tell.
     pub fn operations(&mut self) -> anyhow::Result<u64> {
-        Ok(self.ask(OPERATIONS)?.parse()?)
+        match &self.redis {
+            Some(redis) => redis.commands(),
+            None => Ok(self.ask(OPERATIONS)?.parse()?),
+        }
     }
 
     /// The most linear memory that one instance of a component has held since the host's start.
@@ -93,17 +178,23 @@ impl Child {
         Ok(kib / 1024.0)
     }
 
-    /// The time that the host has kept processors busy.
+    /// The time that the host, and Redis if it runs, have kept processors busy.
     ///
     /// # Errors
     /// The system does not tell.
     pub fn busy(&self) -> anyhow::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // The name before it may hold anything, a parenthesis too.
-        let fields = stat.rsplit_once(')').context("no stat")?.1.split_whitespace();
-        let ticks = fields.skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(ticks * MILLIS_PER_TICK))
+        let redis = self.redis.as_ref().map(|redis| busy(redis.id())).transpose()?;
+        Ok(busy(self.process.id())? + redis.unwrap_or_default())
     }
+}
+
+/// The time that a process has kept processors busy.
+fn busy(process: u32) -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name before it may hold anything, a parenthesis too.
+    let fields = stat.rsplit_once(')').context("no stat")?.1.split_whitespace();
+    let ticks = fields.skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(ticks * MILLIS_PER_TICK))
 }
 
 impl Drop for Child {
@@ -122,12 +213,16 @@ fn line(answers: &mut impl BufRead) -> anyhow::Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-/// Is the host, with components of the benchmark at routes of their own: says where it listens, and answers a line for each
-/// that comes in.
+/// Is the host, with components of the benchmark at routes of their own: says where it listens, HTTP first and then MQTT, and
+/// answers a line for each that comes in.
 ///
 /// # Errors
 /// The host does not start.
 pub fn run(data: &Path, mounts: &[(&str, &str)]) -> anyhow::Result<()> {
+    let told = match std::env::var(SETUP) {
+        Ok(told) => serde_json::from_str(&told)?,
+        Err(_) => Told::default(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let running = runtime.block_on(async {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spin.toml");
@@ -143,8 +238,10 @@ pub fn run(data: &Path, mounts: &[(&str, &str)]) -> anyhow::Result<()> {
             .variable("internal_base_url", "http://127.0.0.1:${http_port}")
             .variable("public_base_url", "http://127.0.0.1:${http_port}")
             .variable("mqtt_address", "mqtt://127.0.0.1:${mqtt_port}")
-            // The clock would do its work in some rounds and not in others.
-            .without_triggers();
+            .variables(told.variables);
+        if !told.triggers {
+            host = host.without_triggers();
+        }
         for (route, name) in mounts {
             host = host.mount(*route, component(name)?);
         }
@@ -153,7 +250,8 @@ pub fn run(data: &Path, mounts: &[(&str, &str)]) -> anyhow::Result<()> {
         }
         host.start().await
     })?;
-    println!("{}", running.http_addr());
+    let mqtt = running.mqtt_addr().context("the host has no broker")?;
+    println!("{} {mqtt}", running.http_addr());
     let metrics = running.metrics();
     for question in std::io::stdin().lines() {
         if question? == MEMORY {

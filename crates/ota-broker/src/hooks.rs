@@ -60,9 +60,6 @@ impl Hooks {
     }
 
     async fn authenticate(&self, connect: &ConnectInfo) -> AuthResult {
-        if self.is_closing.load(Ordering::Relaxed) {
-            return AuthResult::NotAuthorized;
-        }
         let id = connect.id();
         let login = Login {
             client_id: id.client_id.to_string(),
@@ -72,7 +69,12 @@ impl Hooks {
             keep_alive_seconds: connect.keep_alive(),
         };
         let username = login.username.clone();
-        let (device, turned_away) = match self.doorman.admit(login, connect).await {
+        let admission = if self.is_closing.load(Ordering::Relaxed) {
+            Admission::TurnedAway("the broker is closing".to_owned())
+        } else {
+            self.doorman.admit(login, connect).await
+        };
+        let (device, turned_away) = match admission {
             Admission::Device(device) => (Some(device), None),
             Admission::Service => (None, None),
             Admission::TurnedAway(reason) => {

@@ -98,6 +98,12 @@ pub enum LoginDecision {
         /// For the log only.
         reason: String,
     },
+    /// The client is told that the server is unavailable, so that it tries again: nothing is known to be wrong with its
+    /// login.
+    TurnedAway {
+        /// For the log only.
+        reason: String,
+    },
 }
 
 /// Decides who may connect.

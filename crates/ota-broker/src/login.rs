@@ -18,7 +18,7 @@ pub(crate) enum Admission {
     /// Good credentials, but what the client wants is not for it: CONNACK code 5.
     Forbidden(&'static str),
     /// Nothing wrong with the credentials: CONNACK code 3, try again later.
-    TurnedAway(&'static str),
+    TurnedAway(String),
 }
 
 /// Asks the gate and applies the broker's own conditions.
@@ -40,10 +40,11 @@ impl Doorman {
             Ok(Ok(LoginDecision::Device(device))) => self.admit_device(device, keep_alive, connect),
             Ok(Ok(LoginDecision::Service)) => Admission::Service,
             Ok(Ok(LoginDecision::Refused { reason })) => Admission::Refused(reason),
-            Ok(Err(_)) => Admission::TurnedAway("the gate failed"),
+            Ok(Ok(LoginDecision::TurnedAway { reason })) => Admission::TurnedAway(reason),
+            Ok(Err(_)) => Admission::TurnedAway("the gate failed".to_owned()),
             Err(_) => {
                 abort.abort();
-                Admission::TurnedAway("the gate gave no answer in time")
+                Admission::TurnedAway("the gate gave no answer in time".to_owned())
             }
         }
     }
@@ -54,7 +55,7 @@ impl Doorman {
         }
         let allowed = self.config.keep_alive_seconds_min..=self.config.keep_alive_seconds_max;
         if !allowed.contains(&keep_alive) {
-            return Admission::TurnedAway("the keep-alive is out of bounds");
+            return Admission::TurnedAway("the keep-alive is out of bounds".to_owned());
         }
         // The library publishes a will without asking whether it may be published.
         let topic = connect.last_will().map(|will| match will {

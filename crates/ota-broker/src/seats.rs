@@ -51,7 +51,7 @@ pub(crate) struct Seat {
     pub(crate) session: String,
     /// Why this connection is turned away after all, with "server unavailable": the gate gave no answer, or a limit
     /// was reached. The client then tries again later instead of taking its credentials for wrong.
-    pub(crate) turned_away: Option<&'static str>,
+    pub(crate) turned_away: Option<String>,
     pub(crate) backlog: Backlog,
     pub(crate) pace: Mutex<Pace>,
     /// How often the device was refused something, so that only the first time is loud in the log.
@@ -169,7 +169,7 @@ impl Seats {
         id: Id,
         config: &BrokerConfig,
         device: Option<DeviceIdentity>,
-        turned_away: Option<&'static str>,
+        turned_away: Option<String>,
     ) -> Arc<Seat> {
         let now = Instant::now();
         let holder = match &device {

@@ -53,9 +53,9 @@ impl Place {
 impl Entry for Place {
     async fn try_lock(&self) -> anyhow::Result<Box<dyn Entry>> {
         let seat = self.seat()?;
-        if let Some(reason) = seat.turned_away {
+        if let Some(reason) = &seat.turned_away {
             self.sessions.seats.leave(&self.id);
-            bail!(reason);
+            bail!("{reason}");
         }
         let turn = self.sessions.turns.wait(&seat.holder).await;
         let exchange = &self.sessions.exchange;

@@ -44,7 +44,7 @@ impl Dialect {
 
     /// Returns what the device presents to the broker. `connection` counts its connections: the client id of some
     /// SDKs changes with each.
-    pub(crate) fn login(self, product_key: &str, name: &str, secret: &str, connection: u32) -> Login {
+    pub fn login(self, product_key: &str, name: &str, secret: &str, connection: u32) -> Login {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
         let dotted = format!("{product_key}.{name}");
         let (id, method, timestamp, tail) = match self {

@@ -26,4 +26,5 @@ pub use device::{Device, DeviceConfig, DeviceError, Outcome, Timing, http_client
 pub use dialect::Dialect;
 pub use event::{Event, What};
 pub use fleet::{FleetConfig, run_fleet};
+pub use login::Login;
 pub use plan::{Behavior, Failure, Plan, Quirk};

@@ -26,10 +26,13 @@ impl SignMethod {
 
 /// What a device presents to the broker.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Login {
-    pub(crate) client_id: String,
-    pub(crate) username: String,
-    pub(crate) password: String,
+pub struct Login {
+    /// Who it says it is, and how it has made its password.
+    pub client_id: String,
+    /// Its name and its product's key.
+    pub username: String,
+    /// The HMAC with its secret.
+    pub password: String,
 }
 
 /// Returns the password in lower-case hexadecimal digits.

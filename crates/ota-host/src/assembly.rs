@@ -42,7 +42,7 @@ impl World {
             component.allowed_outbound_hosts.iter().map(|t| self.fill(t)).collect::<anyhow::Result<_>>()?;
         let name: Arc<str> = name.into();
         Ok(Arc::new(ComponentContext {
-            peak_memory: self.metrics.memory_of(&name),
+            usage: self.metrics.usage_of(&name),
             key_value_stores: component.key_value_stores.iter().map(|store| store.as_str().into()).collect(),
             store: self.store.clone(),
             variables: variables.collect::<anyhow::Result<_>>()?,
@@ -50,6 +50,7 @@ impl World {
             outbound: OutboundPolicy::parse(hosts.iter().map(String::as_str))
                 .with_context(|| format!("component `{name}`: `allowed_outbound_hosts`"))?,
             outbound_http: self.outbound_http.clone(),
+            metrics: self.metrics.clone(),
             name,
         }))
     }
@@ -57,7 +58,7 @@ impl World {
     pub(crate) fn mounted(&self, name: &str) -> Arc<ComponentContext> {
         let name: Arc<str> = name.into();
         Arc::new(ComponentContext {
-            peak_memory: self.metrics.memory_of(&name),
+            usage: self.metrics.usage_of(&name),
             name,
             key_value_stores: vec![DEFAULT_STORE.into()],
             store: self.store.clone(),
@@ -65,6 +66,7 @@ impl World {
             environment: Vec::new(),
             outbound: OutboundPolicy::default(),
             outbound_http: self.outbound_http.clone(),
+            metrics: self.metrics.clone(),
         })
     }
 
@@ -99,9 +101,10 @@ pub(crate) fn find<'a>(
 /// Compiles all at once, or takes from the cache what has not changed.
 pub(crate) fn compile(
     cache: &Path,
+    count_instructions: bool,
     jobs: Vec<(PathBuf, Arc<ComponentContext>)>,
 ) -> wasmtime::Result<Prepared> {
-    let engine = engine::engine(cache)?;
+    let engine = engine::engine(count_instructions)?;
     let linker = engine::linker(&engine)?;
     let linker = &linker;
     std::thread::scope(|scope| {
@@ -109,7 +112,7 @@ pub(crate) fn compile(
             .into_iter()
             .map(|(file, context)| {
                 scope.spawn(move || {
-                    let pre = engine::prepare(linker, &context.name, &file)?;
+                    let pre = engine::prepare(linker, &context.name, &file, cache)?;
                     Ok((context.name.clone(), (pre, context)))
                 })
             })

@@ -20,11 +20,13 @@ pub(crate) mod imports {
             "wasi:keyvalue/batch.get-many": trappable,
             "spin:key-value/key-value.[drop]store": trappable,
             "spin:mqtt/mqtt.[drop]connection": trappable,
+            "spin:redis/redis.[drop]connection": trappable,
             default: async | trappable,
         },
         with: {
             "spin:key-value/key-value.store": crate::keyvalue::guest::OpenStore,
             "spin:mqtt/mqtt.connection": crate::mqtt::Connection,
+            "spin:redis/redis.connection": crate::redis::Connection,
             "wasi:keyvalue/store.bucket": crate::keyvalue::guest::OpenStore,
             "wasi:keyvalue/atomics.cas": crate::keyvalue::guest::Cas,
         },

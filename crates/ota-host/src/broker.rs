@@ -23,6 +23,9 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// What decides logins. Known only once the application runs; until then logins wait.
 #[derive(Clone)]
 pub(crate) struct Accounts {
+    /// Whether devices may come in. The broker keeps nothing for who has not subscribed yet: what a device says before
+    /// the application listens would be lost, acknowledged or not. So until then devices are asked to come again.
+    pub(crate) devices: bool,
     /// The account of the application itself.
     pub(crate) username: String,
     pub(crate) password: String,
@@ -61,22 +64,23 @@ impl Gate for Door {
     fn login(&self, login: Login) -> BoxFuture<'_, LoginDecision> {
         let mut accounts = self.accounts.clone();
         async move {
-            let accounts = match accounts.wait_for(Option::is_some).await {
-                Ok(accounts) => accounts.clone(),
-                Err(_) => None,
-            };
-            let Some(accounts) = accounts else { return refused("the host is shutting down") };
+            let known = accounts.wait_for(Option::is_some).await.ok().and_then(|known| known.clone());
+            let Some(accounts) = known else { return turned_away("the host is shutting down") };
             if accounts.is_own(&login) {
                 return LoginDecision::Service;
             }
-            accounts.ask(&login).await.map_or_else(|reason| refused(&reason), LoginDecision::Device)
+            if !accounts.devices {
+                // Not made to wait: many devices that wait would leave no room for the login of the application.
+                return turned_away("the application does not listen yet");
+            }
+            accounts.ask(&login).await.unwrap_or_else(|reason| turned_away(&reason))
         }
         .boxed()
     }
 }
 
-fn refused(reason: &str) -> LoginDecision {
-    LoginDecision::Refused { reason: reason.to_owned() }
+fn turned_away(reason: &str) -> LoginDecision {
+    LoginDecision::TurnedAway { reason: reason.to_owned() }
 }
 
 impl Accounts {
@@ -88,11 +92,15 @@ impl Accounts {
         !self.password.is_empty() && bool::from(name & password)
     }
 
-    async fn ask(&self, login: &Login) -> Result<DeviceIdentity, String> {
+    /// Asks who a login is. An error is a reason why nobody can tell: that is no fault of the device's, whose software may
+    /// take a refusal for a wrong secret and never try again.
+    async fn ask(&self, login: &Login) -> Result<LoginDecision, String> {
         let token =
             self.internal_token.as_ref().ok_or("the application declares no variable `internal_token`")?;
         let application = self.application.upgrade().ok_or("the host is shutting down")?;
-        let password = std::str::from_utf8(&login.password).map_err(|_| "the password is no text")?;
+        let Ok(password) = std::str::from_utf8(&login.password) else {
+            return Ok(LoginDecision::Refused { reason: "the password is no text".to_owned() });
+        };
         let question = Question { client_id: &login.client_id, username: &login.username, password };
         let question = serde_json::to_vec(&question).map_err(|error| error.to_string())?;
         let client = login.remote_addr.parse().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -103,15 +111,23 @@ impl Accounts {
             .body(body(Full::from(question)))
             .map_err(|error| error.to_string())?;
         let response = application.handle(request, client).await;
-        if response.status() != StatusCode::OK {
-            return Err(format!("device login answered {}", response.status()));
+        let status = response.status();
+        if status != StatusCode::OK {
+            let reason = format!("device login answered {status}");
+            return if is_refusal(status) { Ok(LoginDecision::Refused { reason }) } else { Err(reason) };
         }
         let answer = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         let answer = answer.map_err(|error| error.to_string())?.to_bytes();
         let Answer { product_key, device_name } = serde_json::from_slice(&answer)
             .map_err(|error| format!("device login answered no identity: {error}"))?;
-        Ok(DeviceIdentity { product_key, device_name })
+        Ok(LoginDecision::Device(DeviceIdentity { product_key, device_name }))
     }
+}
+
+/// Whether a status says that the login is wrong, or no login at all.
+fn is_refusal(status: StatusCode) -> bool {
+    use StatusCode as S;
+    matches!(status, S::FORBIDDEN | S::BAD_REQUEST | S::PAYLOAD_TOO_LARGE | S::UNPROCESSABLE_ENTITY)
 }
 
 /// Whether clients of `address` end up at a listener on `listen`.
@@ -125,6 +141,8 @@ pub(crate) fn leads_to(address: &crate::mqtt::Address, listen: SocketAddr) -> bo
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::mqtt::Address;
 
@@ -140,6 +158,7 @@ mod tests {
 
     fn accounts(password: &str) -> Accounts {
         Accounts {
+            devices: true,
             username: "service".into(),
             password: password.into(),
             internal_token: None,
@@ -159,8 +178,30 @@ mod tests {
     async fn nobody_else_enters_when_there_is_nobody_to_ask() {
         let (door, open) = Door::new();
         open.send_replace(Some(accounts("pw")));
-        assert!(matches!(door.login(login("device", b"x")).await, LoginDecision::Refused { .. }));
+        assert!(matches!(door.login(login("device", b"x")).await, LoginDecision::TurnedAway { .. }));
         assert_eq!(door.login(login("service", b"pw")).await, LoginDecision::Service);
+    }
+
+    #[tokio::test]
+    async fn devices_are_asked_to_come_again_until_the_application_listens() {
+        let (door, open) = Door::new();
+        open.send_replace(Some(Accounts { devices: false, ..accounts("pw") }));
+        assert_eq!(door.login(login("service", b"pw")).await, LoginDecision::Service);
+        let decision = door.login(login("device", b"x")).await;
+        let reason = "the application does not listen yet".to_owned();
+        assert_eq!(decision, LoginDecision::TurnedAway { reason });
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_no_text_is_wrong() {
+        let (door, open) = Door::new();
+        let application = Arc::new(Application::new(vec![]));
+        let internal_token = Some("token".to_owned());
+        let known = Accounts { internal_token, application: Arc::downgrade(&application), ..accounts("pw") };
+        open.send_replace(Some(known));
+        assert!(matches!(door.login(login("device", b"\xff")).await, LoginDecision::Refused { .. }));
+        // Nothing answers at the function's route.
+        assert!(matches!(door.login(login("device", b"x")).await, LoginDecision::TurnedAway { .. }));
     }
 
     #[test]

@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{InstancePre, Linker};
 use wasmtime::error::Context;
-use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
 use crate::bindings::imports;
+use crate::compiled;
 use crate::state::{Guest, GuestState};
 
 /// Linear memory of one instance: a function streams what is large, so this is far above what it needs.
@@ -39,8 +38,16 @@ const ASYNC_STACK_BYTES: usize = 1024 * 1024;
 /// its client long before.
 const TURN: Duration = Duration::from_millis(20);
 
-/// Builds the engine. Compiled components are kept in `cache`.
-pub(crate) fn engine(cache: &Path) -> wasmtime::Result<Engine> {
+/// Where instructions are counted, how many an instance may take: no limit, but what was taken can be told.
+const TANK: u64 = u64::MAX;
+
+/// Returns the instructions that an instance has taken; none where they are not counted.
+pub(crate) fn instructions(store: &Store<GuestState>) -> u64 {
+    store.get_fuel().map_or(0, |left| TANK - left)
+}
+
+/// Builds the engine. Counted instructions cost some speed.
+pub(crate) fn engine(count_instructions: bool) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES_MAX)
         .total_core_instances(INSTANCES_MAX * CORE_INSTANCES_PER_COMPONENT)
@@ -53,16 +60,14 @@ pub(crate) fn engine(cache: &Path) -> wasmtime::Result<Engine> {
         .table_elements(TABLE_ELEMENTS_MAX)
         .total_stacks(INSTANCES_MAX * 4)
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT);
-    let mut files = CacheConfig::new();
-    files.with_directory(cache);
     let mut config = Config::new();
     config
         .wasm_component_model_async(true)
         .async_stack_size(ASYNC_STACK_BYTES)
         .memory_init_cow(true)
         .epoch_interruption(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .cache(Some(Cache::new(files).context("cannot use the folder for compiled components")?));
+        .consume_fuel(count_instructions)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = Engine::new(&config)?;
     take_turns(&engine)?;
     Ok(engine)
@@ -87,6 +92,8 @@ fn take_turns(engine: &Engine) -> wasmtime::Result<()> {
 pub(crate) fn store(engine: &Engine, state: GuestState) -> Store<GuestState> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limits);
+    // Fails where instructions are not counted, and then there is no tank to fill.
+    let _not_counted = store.set_fuel(TANK);
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);
     store
@@ -103,15 +110,16 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     Ok(linker)
 }
 
-/// Compiles a component, or takes it from the cache, and binds its imports.
+/// Compiles a component, or takes it from the folder of those that were, and binds its imports.
 pub(crate) fn prepare(
     linker: &Linker<GuestState>,
     name: &str,
     file: &Path,
+    kept: &Path,
 ) -> wasmtime::Result<InstancePre<GuestState>> {
     let bytes =
         std::fs::read(file).with_context(|| format!("component `{name}`: cannot read {}", file.display()))?;
-    let component = Component::new(linker.engine(), bytes).with_context(|| {
+    let component = compiled::load(linker.engine(), &bytes, kept).with_context(|| {
         format!("component `{name}`: {} is no component that can be compiled", file.display())
     })?;
     let pre = linker.instantiate_pre(&component);

@@ -24,7 +24,7 @@ use crate::mqtt::random_client_id;
 use crate::mqtt_trigger::{self, MqttKind, Subscription};
 use crate::outbound_http::OutboundHttp;
 use crate::routes::Route;
-use crate::trigger::Handler;
+use crate::trigger::{Handler, stopped};
 use crate::variables;
 
 /// The file with the key-value store in the data folder; Spin's name for it.
@@ -53,6 +53,7 @@ impl Host {
             http_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             mqtt_listen: None,
             key_value_mode: KeyValueMode::Correct,
+            count_instructions: false,
             component_overrides: BTreeMap::new(),
             mounts: Vec::new(),
             triggers: true,
@@ -69,6 +70,7 @@ pub struct HostBuilder {
     http_listen: SocketAddr,
     mqtt_listen: Option<SocketAddr>,
     key_value_mode: KeyValueMode,
+    count_instructions: bool,
     component_overrides: BTreeMap<String, PathBuf>,
     mounts: Vec<(String, PathBuf)>,
     triggers: bool,
@@ -111,6 +113,12 @@ impl HostBuilder {
     /// What a swap from an absent key does.
     pub fn key_value_mode(mut self, mode: KeyValueMode) -> Self {
         self.key_value_mode = mode;
+        self
+    }
+
+    /// Counts the instructions that components take, which costs some speed: see [`Metrics::instructions`].
+    pub fn count_instructions(mut self) -> Self {
+        self.count_instructions = true;
         self
     }
 
@@ -203,6 +211,7 @@ impl HostBuilder {
         world.outbound_http.short_cut(server.address(), &application);
         if let Some(connection) = &connection {
             open_door.send_replace(Some(Accounts {
+                devices: !self.triggers,
                 username: connection.username.clone(),
                 password: connection.password.clone(),
                 internal_token: world.values.get(INTERNAL_TOKEN).cloned(),
@@ -266,8 +275,9 @@ impl HostBuilder {
         // The cache wants an absolute folder.
         std::fs::create_dir_all(&cache)?;
         let cache = std::fs::canonicalize(cache)?;
-        let compiled =
-            tokio::task::spawn_blocking(move || compile(&cache, jobs)).await.context("compiling")?;
+        let counts = self.count_instructions;
+        let compiled = tokio::task::spawn_blocking(move || compile(&cache, counts, jobs)).await;
+        let compiled = compiled.context("compiling")?;
         compiled.map_err(|error| anyhow!("{error:#}"))
     }
 }
@@ -321,7 +331,8 @@ impl RunningHost {
         Ok(())
     }
 
-    /// Starts the MQTT triggers and waits until they are subscribed, for as long as that is worth.
+    /// Starts the MQTT triggers and waits until they are subscribed, for as long as that is worth. Devices are let in
+    /// once they are.
     async fn start_mqtt(
         &mut self,
         manifest: &Manifest,
@@ -348,8 +359,20 @@ impl RunningHost {
             waiting.push(wait);
             self.triggers.spawn(mqtt_trigger::run(subscription, subscribed, self.stop.subscribe()));
         }
-        if tokio::time::timeout(SUBSCRIBE_TIMEOUT, futures::future::join_all(waiting)).await.is_err() {
+        let door = self.open_door.clone();
+        let mut subscribed = Box::pin(async move {
+            futures::future::join_all(waiting).await;
+            door.send_modify(|accounts| accounts.iter_mut().for_each(|accounts| accounts.devices = true));
+        });
+        if tokio::time::timeout(SUBSCRIBE_TIMEOUT, &mut subscribed).await.is_err() {
             tracing::warn!("not all MQTT triggers are subscribed yet; they keep trying");
+            let mut stop = self.stop.subscribe();
+            self.triggers.spawn(async move {
+                tokio::select! {
+                    () = subscribed => {}
+                    () = stopped(&mut stop) => {}
+                }
+            });
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod assembly;
 mod bindings;
 mod broker;
+mod compiled;
 mod cron;
 mod engine;
 mod host;
@@ -14,6 +15,7 @@ mod mqtt;
 mod mqtt_trigger;
 pub mod outbound_hosts;
 mod outbound_http;
+mod redis;
 pub mod routes;
 mod state;
 mod stdio;

@@ -11,6 +11,7 @@ use ota_host::Host;
 use ota_host::keyvalue::KeyValueMode;
 use ota_host::metrics::{KeyValueCounts, Metrics};
 use ota_host::variables::parse_argument;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs a Spin application manifest in one process: HTTP, cron and MQTT triggers, key-value on SQLite, and an MQTT
@@ -46,6 +47,9 @@ struct Arguments {
     /// Runs another file in place of a component's source.
     #[arg(long, value_name = "COMPONENT=FILE")]
     component: Vec<String>,
+    /// Counts the instructions that components take, at some cost of speed, and logs them at the end.
+    #[arg(long)]
+    count_instructions: bool,
     /// Leaves out the cron and MQTT triggers.
     #[arg(long)]
     no_triggers: bool,
@@ -76,8 +80,18 @@ fn start() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(Arguments::parse()))
+}
+
+/// Lets the process open as many files as it may: each connected device is one, and most systems give a thousand unless asked.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -101,6 +115,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     for argument in &arguments.component {
         let (name, file) = argument.split_once('=').context("a component is given as `name=file.wasm`")?;
         host = host.component_override(name, file);
+    }
+    if arguments.count_instructions {
+        host = host.count_instructions();
     }
     if arguments.no_triggers {
         host = host.without_triggers();
@@ -128,8 +145,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// Logs what was counted: at the end, and whenever `SIGUSR1` asks for it.
 fn tell(metrics: &Metrics) {
     let KeyValueCounts { reads, writes, swaps, increments } = metrics.key_value();
-    tracing::info!(reads, writes, swaps, increments, "key-value operations");
+    let redis_commands = metrics.redis_commands();
+    tracing::info!(reads, writes, swaps, increments, redis_commands, "key-value operations");
     for (component, bytes) in metrics.peak_memory() {
         tracing::info!(%component, bytes, "peak memory of an instance");
+    }
+    for (component, (requests, instructions)) in metrics.instructions() {
+        tracing::info!(%component, requests, instructions, "instructions of instances that have ended");
     }
 }

@@ -1,4 +1,4 @@
-//! What the host counts: the key-value operations and the memory of components. Tests assert both.
+//! What the host counts: key-value operations, and what components take of memory and instructions. Tests assert them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,24 +18,37 @@ impl Counter {
     }
 }
 
-/// The most linear memory that one instance of a component has held.
+/// What the instances of one component have taken.
 #[derive(Debug, Default)]
-pub(crate) struct PeakMemory(AtomicUsize);
+pub(crate) struct Usage {
+    /// The most linear memory that one instance has held.
+    peak_memory: AtomicUsize,
+    /// Requests that instances which have ended had begun, and the instructions that they took for them.
+    requests: Counter,
+    instructions: Counter,
+}
 
-impl PeakMemory {
-    pub(crate) fn record(&self, bytes: usize) {
-        self.0.fetch_max(bytes, Ordering::Relaxed);
+impl Usage {
+    pub(crate) fn held(&self, bytes: usize) {
+        self.peak_memory.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes what an instance has done that has ended.
+    pub(crate) fn ended(&self, requests: usize, instructions: u64) {
+        self.requests.add(requests);
+        self.instructions.0.fetch_add(instructions, Ordering::Relaxed);
     }
 }
 
 /// What components have asked of the host since it started.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    memory: Mutex<BTreeMap<Arc<str>, Arc<PeakMemory>>>,
+    usage: Mutex<BTreeMap<Arc<str>, Arc<Usage>>>,
     pub(crate) reads: Counter,
     pub(crate) writes: Counter,
     pub(crate) swaps: Counter,
     pub(crate) increments: Counter,
+    pub(crate) redis_commands: Counter,
 }
 
 /// The key-value operations up to one moment. Each key of a batch counts.
@@ -62,18 +75,33 @@ impl Metrics {
         }
     }
 
+    /// Returns the number of commands that components have sent to Redis.
+    pub fn redis_commands(&self) -> u64 {
+        self.redis_commands.get()
+    }
+
     /// Returns the most linear memory in bytes that one instance of each component has held, of those that have run. The
     /// host gives each instance its own memory, so this is what a function takes however many instances there are.
     pub fn peak_memory(&self) -> BTreeMap<String, usize> {
-        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let peaks = memory.iter().map(|(name, peak)| (name.to_string(), peak.0.load(Ordering::Relaxed)));
-        peaks.filter(|(_, bytes)| *bytes > 0).collect()
+        self.of_each(|usage| usage.peak_memory.load(Ordering::Relaxed), |bytes| *bytes > 0)
     }
 
-    /// Where the instances of a component record their memory.
-    pub(crate) fn memory_of(&self, component: &Arc<str>) -> Arc<PeakMemory> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.entry(component.clone()).or_default().clone()
+    /// Returns the requests and instructions of each component, of the instances that have ended. The instructions are
+    /// WebAssembly's, an instance's start among them; they are counted by a host that was told to.
+    pub fn instructions(&self) -> BTreeMap<String, (u64, u64)> {
+        self.of_each(|usage| (usage.requests.get(), usage.instructions.get()), |(_, count)| *count > 0)
+    }
+
+    fn of_each<T>(&self, told: impl Fn(&Usage) -> T, counts: impl Fn(&T) -> bool) -> BTreeMap<String, T> {
+        let usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = usage.iter().map(|(name, usage)| (name.to_string(), told(usage)));
+        all.filter(|(_, value)| counts(value)).collect()
+    }
+
+    /// Where the instances of a component note what they take.
+    pub(crate) fn usage_of(&self, component: &Arc<str>) -> Arc<Usage> {
+        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        usage.entry(component.clone()).or_default().clone()
     }
 }
 
@@ -103,10 +131,20 @@ mod tests {
         let metrics = Metrics::default();
         let [upload, idle] = ["upload", "idle"].map(Arc::<str>::from);
         // Two instances of one component have one record.
-        metrics.memory_of(&upload).record(3);
-        metrics.memory_of(&upload).record(5);
-        metrics.memory_of(&upload).record(4);
-        metrics.memory_of(&idle);
+        metrics.usage_of(&upload).held(3);
+        metrics.usage_of(&upload).held(5);
+        metrics.usage_of(&upload).held(4);
+        metrics.usage_of(&idle);
         assert_eq!(metrics.peak_memory(), BTreeMap::from([("upload".to_owned(), 5)]));
+    }
+
+    #[test]
+    fn instructions_are_those_of_all_instances_that_have_ended() {
+        let metrics = Metrics::default();
+        let [upload, idle] = ["upload", "idle"].map(Arc::<str>::from);
+        metrics.usage_of(&upload).ended(2, 700);
+        metrics.usage_of(&upload).ended(1, 300);
+        metrics.usage_of(&idle);
+        assert_eq!(metrics.instructions(), BTreeMap::from([("upload".to_owned(), (3, 1_000))]));
     }
 }

@@ -184,6 +184,7 @@ pub fn well_known_port(scheme: &str) -> Option<u16> {
         "http" => Some(80),
         "https" => Some(443),
         "mqtt" => Some(1883),
+        "redis" => Some(6379),
         _ => None,
     }
 }

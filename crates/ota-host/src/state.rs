@@ -10,7 +10,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::engine::MEMORY_BYTES_MAX;
 use crate::keyvalue::KeyValueStore;
-use crate::metrics::PeakMemory;
+use crate::metrics::{Metrics, Usage};
 use crate::outbound_hosts::OutboundPolicy;
 use crate::outbound_http::OutboundHttp;
 use crate::stdio::Lines;
@@ -24,7 +24,8 @@ pub(crate) struct ComponentContext {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) outbound: OutboundPolicy,
     pub(crate) outbound_http: OutboundHttp,
-    pub(crate) peak_memory: Arc<PeakMemory>,
+    pub(crate) usage: Arc<Usage>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What an instance may hold, and the record of what it has held.
@@ -32,12 +33,12 @@ pub(crate) struct Limits {
     limits: StoreLimits,
     /// Bytes of all its memories, of which a component may have several.
     held: usize,
-    peak: Arc<PeakMemory>,
+    usage: Arc<Usage>,
 }
 
 impl Limits {
-    fn new(peak: Arc<PeakMemory>) -> Self {
-        Self { limits: StoreLimitsBuilder::new().memory_size(MEMORY_BYTES_MAX).build(), held: 0, peak }
+    fn new(usage: Arc<Usage>) -> Self {
+        Self { limits: StoreLimitsBuilder::new().memory_size(MEMORY_BYTES_MAX).build(), held: 0, usage }
     }
 }
 
@@ -51,7 +52,7 @@ impl ResourceLimiter for Limits {
         let allowed = self.limits.memory_growing(current, desired, maximum)?;
         if allowed {
             self.held += desired.saturating_sub(current);
-            self.peak.record(self.held);
+            self.usage.held(self.held);
         }
         Ok(allowed)
     }
@@ -84,6 +85,7 @@ pub(crate) struct GuestState {
     pub(crate) table: ResourceTable,
     pub(crate) limits: Limits,
     pub(crate) mqtt_connections: usize,
+    pub(crate) redis_connections: usize,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: crate::outbound_http::Hooks,
@@ -106,8 +108,9 @@ impl GuestState {
         Self {
             hooks: crate::outbound_http::Hooks::new(component.clone()),
             table: ResourceTable::new(),
-            limits: Limits::new(component.peak_memory.clone()),
+            limits: Limits::new(component.usage.clone()),
             mqtt_connections: 0,
+            redis_connections: 0,
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             component,

@@ -160,8 +160,9 @@ impl Platform for FakePlatform {
         if self.0.broker_down.get() {
             return Err(PlatformError::Broker("down on purpose".into()));
         }
-        self.0.published.borrow_mut().extend_from_slice(messages);
-        Ok(messages.len())
+        let in_time = Message::in_time(messages, self.now());
+        self.0.published.borrow_mut().extend_from_slice(in_time);
+        Ok(in_time.len())
     }
 
     async fn fetch(

@@ -1,7 +1,8 @@
 //! What a function needs of the engine it runs on.
 //!
 //! A handler is generic over [`Platform`]; only a function's entry file names an engine. `spin` is the adapter for Spin
-//! and for the embedded host, which offers the same interfaces; `fake` the one for tests. Requests come in by [`serve`].
+//! and for the embedded host, which offers the same interfaces; `wasmcloud` the one for wasmCloud; `fake` the one for
+//! tests. Requests come in by [`serve`].
 
 pub mod audited;
 #[cfg(feature = "fake")]
@@ -13,6 +14,10 @@ pub mod serve;
 #[cfg(all(feature = "spin", target_arch = "wasm32"))]
 pub mod spin;
 pub mod traced;
+#[cfg(all(any(feature = "spin", feature = "wasmcloud"), target_arch = "wasm32"))]
+mod wasi;
+#[cfg(all(feature = "wasmcloud", target_arch = "wasm32"))]
+pub mod wasmcloud;
 
 use std::fmt;
 use std::future::Future;
@@ -50,7 +55,7 @@ pub trait Platform: Clone + 'static {
     async fn variable(&self, name: &str) -> Result<String, PlatformError>;
 
     /// Publishes messages to the broker, over one connection, in order. Returns how many the broker has taken: all, or
-    /// those before the first that failed.
+    /// those before the first that failed or was late.
     async fn publish(&self, broker: &Broker, messages: &[Message]) -> Result<usize, PlatformError>;
 
     /// Makes a request to any server that the manifest allows, and returns its answer once the head of it is there. A
@@ -120,6 +125,26 @@ pub struct Message {
     pub topic: String,
     /// The payload.
     pub payload: Vec<u8>,
+    /// The last moment to send it, looked at when the connection is there; it is late after that, and not sent any more.
+    pub until: Option<Timestamp>,
+}
+
+impl Message {
+    /// Makes a message that is never late.
+    pub fn new(topic: String, payload: Vec<u8>) -> Self {
+        Self { topic, payload, until: None }
+    }
+
+    /// Tells whether it is too late to send it.
+    pub fn is_late(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| now > until)
+    }
+
+    /// Returns those before the first that is late.
+    pub fn in_time(messages: &[Self], now: Timestamp) -> &[Self] {
+        let late = messages.iter().position(|message| message.is_late(now));
+        &messages[..late.unwrap_or(messages.len())]
+    }
 }
 
 /// The engine could not do what was asked.

@@ -1,4 +1,5 @@
-//! What the triggers' shims share: one POST to a function of ours, tried a bounded number of times.
+//! What the triggers' shims, and the clock beside the gateway, share: one POST to a function of ours, tried a bounded
+//! number of times.
 //!
 //! A trigger's shim does nothing but hand on what it was called with, so that the rules live behind one door, HTTP,
 //! whichever way a message came in. Shims must run on Spin 4.0 and 4.1 alike, which share WASI 0.2 but not 0.3:
@@ -15,7 +16,7 @@ mod wasi;
 pub use base_url::BaseUrl;
 pub use delivery::{DeliveryError, Patience, Wire, deliver};
 #[cfg(target_arch = "wasm32")]
-pub use wasi::post;
+pub use wasi::{Target, post};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

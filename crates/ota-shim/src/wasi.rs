@@ -30,10 +30,34 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub async fn post(path_and_query: &str, body: &[u8], patience: &Patience) -> Result<(), DeliveryError> {
     let base_url = variable("internal_base_url").await?;
     let token = variable("internal_token").await?;
-    let base_url = BaseUrl::parse(&base_url).ok_or(DeliveryError::BaseUrl)?;
-    let path_and_query = format!("{}{path_and_query}", base_url.prefix);
-    let timeout = patience.answer_timeout;
-    deliver(&mut Http { base_url, path_and_query, token, body, timeout }, patience)
+    Target::new(&base_url, token)?.post(path_and_query, body, patience)
+}
+
+/// Where our functions are, and what opens them.
+pub struct Target {
+    base_url: BaseUrl,
+    token: String,
+}
+
+impl Target {
+    /// Reads the URL that stands before every path.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn new(base_url: &str, token: String) -> Result<Self, DeliveryError> {
+        Ok(Self { base_url: BaseUrl::parse(base_url).ok_or(DeliveryError::BaseUrl)?, token })
+    }
+
+    /// Posts `body` to a function.
+    ///
+    /// # Errors
+    /// Why it was given up.
+    pub fn post(self, path_and_query: &str, body: &[u8], patience: &Patience) -> Result<(), DeliveryError> {
+        let Self { base_url, token } = self;
+        let path_and_query = format!("{}{path_and_query}", base_url.prefix);
+        let timeout = patience.answer_timeout;
+        deliver(&mut Http { base_url, path_and_query, token, body, timeout }, patience)
+    }
 }
 
 async fn variable(name: &'static str) -> Result<String, DeliveryError> {

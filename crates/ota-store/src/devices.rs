@@ -11,6 +11,10 @@ use crate::shard::{Brief, DEVICES_MAX, hash};
 use crate::shards;
 use crate::transact::{Change, StoreError};
 
+/// Shards that one request gives a fleet: half as many again as a thousand devices need, so that a fleet that has become
+/// far too dense catches up, and few enough for a request to bear.
+const GROWTH_MAX: u32 = 128;
+
 /// What lies beside a device in its shard.
 pub struct Beside<'a> {
     /// What the batches that have reached the shard ask of its devices.
@@ -51,8 +55,7 @@ pub async fn find(
     let Some((at, shard)) = shards::load_for(kv, &device.product_key, &device.device_name, now).await? else {
         return Ok(None);
     };
-    let corrupt = |source| StoreError::Corrupt { key: crate::keys::shard(&device.product_key, at), source };
-    let found = shard.get(&device.device_name).map_err(corrupt)?;
+    let found = shard.get(&device.device_name).map_err(shards::corrupt(&device.product_key, at))?;
     Ok(found.map(|found| (found, shard.briefs)))
 }
 
@@ -101,7 +104,10 @@ pub async fn register(
 ) -> Result<Option<Vec<Result<DeviceSecret, DeviceError>>>, StoreError> {
     let mut answers: Vec<Option<Result<DeviceSecret, DeviceError>>> = vec![None; devices.len()];
     let hashes: Vec<u64> = devices.iter().map(|device| hash(&device.name)).collect();
-    let mut dense = 0;
+    // What the fleet had before is what its growth is reckoned from, so that requests that come together do not each let it
+    // grow by what all of them have found.
+    let Some(shape) = shards::shape(kv, product).await? else { return Ok(None) };
+    let mut missing = 0;
     while let Some(first) = answers.iter().position(Option::is_none) {
         let done = shards::update_for(kv, product, &devices[first].name, now, |shard, at| {
             let here = |hash: u64| hash % u64::from(shard.modulus.max(1)) == u64::from(at);
@@ -126,30 +132,34 @@ pub async fn register(
                 };
                 told.push((index, answer));
             }
-            let outcome = (told, shard.len() > DEVICES_MAX);
+            let outcome = (told, shard.len().saturating_sub(1) / DEVICES_MAX);
             Ok(if changed { Change::Put((), outcome) } else { Change::Keep(outcome) })
         });
-        let Some((told, too_dense)) = done.await? else { return Ok(None) };
+        let Some((told, too_few)) = done.await? else { return Ok(None) };
         for (index, answer) in told {
             answers[index] = Some(answer);
         }
-        dense += u32::from(too_dense);
+        missing += too_few as u32;
     }
-    for _ in 0..dense {
-        shards::split(kv, product, now).await?;
+    if missing > 0 {
+        shards::grow(kv, product, shape.shards.saturating_add(missing), GROWTH_MAX, now).await?;
     }
     Ok(Some(answers.into_iter().flatten().collect()))
 }
 
-/// Removes a device and returns it as it was; `None` if there is no such device or product.
+/// Removes a device; `None` if there is no such device or product. `false` if it stays, because it is in a task, or has the
+/// end of one that is not in the batch's history yet: these would be lost with it.
 ///
 /// # Errors
 /// The store's.
-pub async fn remove(kv: &impl Kv, device: &DeviceRef, now: Timestamp) -> Result<Option<Device>, StoreError> {
-    let found = shards::update_for(kv, &device.product_key, &device.device_name, now, |shard, _| {
+pub async fn remove(kv: &impl Kv, device: &DeviceRef, now: Timestamp) -> Result<Option<bool>, StoreError> {
+    let gone = shards::update_for(kv, &device.product_key, &device.device_name, now, |shard, _| {
         let Some(found) = shard.get(&device.device_name)? else { return Ok(Change::Keep(None)) };
+        if !found.tasks.is_empty() || !found.ended.is_empty() {
+            return Ok(Change::Keep(Some(false)));
+        }
         shard.remove(&device.device_name);
-        Ok(Change::Put((), Some(found)))
+        Ok(Change::Put((), Some(true)))
     });
-    Ok(found.await?.flatten())
+    Ok(gone.await?.flatten())
 }

@@ -65,6 +65,13 @@ pub struct MemoryToken {
     expected: Option<Vec<u8>>,
 }
 
+impl MemoryToken {
+    /// Returns the key that the swap is about.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 impl MemoryKv {
     /// Makes an empty store.
     pub fn new() -> Self {
@@ -97,6 +104,11 @@ impl MemoryKv {
     /// Returns every key with its bytes, for invariants and sizes.
     pub fn dump(&self) -> Vec<(String, Vec<u8>)> {
         self.0.borrow().values.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    /// Returns the value of one key, for invariants: it is no operation.
+    pub fn peek(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.borrow().values.get(key).cloned()
     }
 
     fn fault(&self, key: &str, operation: &'static str) -> Option<Fault> {

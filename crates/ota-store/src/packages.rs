@@ -167,8 +167,11 @@ pub async fn create(
         return Ok(Err(refused));
     }
     // The id is random or made from an idempotency key, and whoever has the same one writes the same record.
-    if load::<StoredPackage>(kv, &keys::package(stored.package.id)).await?.is_none() {
-        kv.set(&keys::package(stored.package.id), &to_bytes(stored, 1)).await?;
+    let key = keys::package(stored.package.id);
+    match load::<StoredPackage>(kv, &key).await? {
+        None => kv.set(&key, &to_bytes(stored, 1)).await?,
+        Some(known) if known.deleted => return Err(StoreError::Contention { key }),
+        Some(_) => {}
     }
     update(kv, keys::PACKAGES, now, |catalog: Option<PackageCatalog>| {
         let mut catalog = catalog.unwrap_or_default();

@@ -17,9 +17,10 @@ use sha2::{Digest, Sha256};
 
 use crate::record::{Corrupt, EventRecord, HEADER_LEN, PolicyRecord, Record, RegionRecord, device_v1};
 
-/// Devices of a shard before the fleet is given one more. More make every report rewrite more bytes; fewer make every
-/// walk over the fleet read more values. A device is 100 to 400 bytes, so a shard stays near 10 KB.
-pub const DEVICES_MAX: usize = 64;
+/// Devices of a shard before the fleet is given one more. More make every report rewrite more bytes, and wait more often for
+/// another report of the same shard; fewer make every walk over the fleet read more values. A device is 100 to 400 bytes, so that
+/// most shards fit into one page of SQLite (4 KiB). Measured by `cargo xtask bench hot` and `bench scale`.
+pub const DEVICES_MAX: usize = 24;
 
 /// One shard.
 #[derive(Clone, Debug, Default)]
@@ -258,6 +259,11 @@ struct JoiningRecord<'a> {
 }
 
 impl Record for Shard {
+    fn size_hint(&self) -> usize {
+        // What was read, and what one report adds.
+        self.raw.len() + 512
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         let mut scratch = Vec::new();
         let mut encoder = Encoder::new(out);

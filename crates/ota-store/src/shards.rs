@@ -20,13 +20,58 @@ use crate::transact::{Change, StoreError, TRIES_MAX, load, update};
 /// Shards of a new fleet. Several, because all writers of one shard take turns.
 pub const INITIAL: u32 = 16;
 
+/// Shards that may be split off at once, by as many writers. Not more than [`INITIAL`]: a shard is split off from one that lies at
+/// least so many places before it, which therefore is there, and is not being split for another.
+pub(crate) const AHEAD_MAX: u32 = 16;
+
 /// The shape of a fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// How many shards there are.
     pub shards: u32,
-    /// Whether one more is being split off.
-    pub splitting: bool,
+    /// How many more are being split off.
+    pub(crate) ahead: u32,
+    /// Which of those are there already, as bits, the lowest for the first; it is not yet.
+    pub(crate) there: u16,
+}
+
+impl Shape {
+    /// Makes the shape of a fleet that is not growing.
+    pub(crate) const fn of(shards: u32) -> Self {
+        Self { shards, ahead: 0, there: 0 }
+    }
+
+    /// Whether more shards are being split off.
+    pub fn is_splitting(&self) -> bool {
+        self.ahead > 0
+    }
+
+    /// Begins to split off one more shard, unless there are `target` or too many are being split off; returns its number.
+    fn begin(&mut self, target: u32) -> Option<u32> {
+        let next = self.shards + self.ahead;
+        (self.ahead < AHEAD_MAX && next < target).then(|| {
+            self.ahead += 1;
+            next
+        })
+    }
+
+    /// Tells whether a shard is being split off.
+    fn waits_for(&self, shard: u32) -> bool {
+        let at = shard.wrapping_sub(self.shards);
+        at < self.ahead && self.there & (1 << at) == 0
+    }
+
+    /// Notes that a shard is there that was being split off; returns whether that is news.
+    fn end(&mut self, shard: u32) -> bool {
+        if !self.waits_for(shard) {
+            return false;
+        }
+        self.there |= 1 << (shard - self.shards);
+        while self.there & 1 == 1 {
+            (self.shards, self.ahead, self.there) = (self.shards + 1, self.ahead - 1, self.there >> 1);
+        }
+        true
+    }
 }
 
 /// Products whose hint is remembered; the memory of an instance is small.
@@ -70,8 +115,7 @@ pub async fn create_fleet(kv: &impl Kv, product: &ProductKey) -> Result<(), Stor
         let empty = to_bytes(&Shard::new(modulus(shard, INITIAL)), 1);
         kv.set(&keys::shard(product, shard), &empty).await?;
     }
-    let shape = Shape { shards: INITIAL, splitting: false };
-    kv.set(&keys::fleet(product), &to_bytes(&shape, 1)).await?;
+    kv.set(&keys::fleet(product), &to_bytes(&Shape::of(INITIAL), 1)).await?;
     Ok(())
 }
 
@@ -81,6 +125,12 @@ pub async fn create_fleet(kv: &impl Kv, product: &ProductKey) -> Result<(), Stor
 /// The store's.
 pub async fn load_shard(kv: &impl Kv, product: &ProductKey, shard: u32) -> Result<Option<Shard>, StoreError> {
     load(kv, &keys::shard(product, shard)).await
+}
+
+/// Returns what makes an error of what is unreadable in a shard.
+pub fn corrupt(product: &ProductKey, shard: u32) -> impl FnOnce(Corrupt) -> StoreError {
+    let key = keys::shard(product, shard);
+    move |source| StoreError::Corrupt { key, source }
 }
 
 /// Changes shard number `shard`; `None` if the fleet has no such shard (yet).
@@ -129,7 +179,7 @@ pub async fn load_for(
                 Some(elsewhere) => at = elsewhere,
             }
         }
-        if !reshape(kv, product, now).await? {
+        if !reshape(kv, product, at, now).await? {
             return Ok(None);
         }
     }
@@ -164,7 +214,7 @@ pub async fn update_for<T>(
         let (bytes, token) = kv.read(&key).await?;
         let Some(bytes) = bytes else {
             // A split that has begun and not ended, or a product that is not there.
-            if !reshape(kv, product, now).await? {
+            if !reshape(kv, product, at, now).await? {
                 return Ok(None);
             }
             place = None;
@@ -207,49 +257,97 @@ fn belongs(hash: u64, shard: &Shard, at: u32) -> Option<u32> {
     (there != at).then_some(there)
 }
 
-/// Looks at the shape again and finishes a split that somebody else has begun. Returns whether there is such a product.
-async fn reshape(kv: &impl Kv, product: &ProductKey, now: Timestamp) -> Result<bool, StoreError> {
+/// Looks at the shape again, and finishes the split that leads to shard `absent` if somebody else has begun it. Returns whether
+/// there is such a product.
+async fn reshape(
+    kv: &impl Kv,
+    product: &ProductKey,
+    absent: u32,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     match shape(kv, product).await? {
         None => {
             HINTS.with_borrow_mut(|hints| hints.remove(product));
             Ok(false)
         }
-        Some(shape) if shape.splitting => {
-            finish_split(kv, product, shape.shards, now).await?;
+        Some(shape) if shape.waits_for(absent) => {
+            finish_split(kv, product, absent, now).await?;
             Ok(true)
         }
         Some(_) => Ok(true),
     }
 }
 
-/// Finishes a split that somebody began and may have died at; does nothing where there is none.
+/// Finishes splits that somebody began and may have died at; does nothing where there is none.
 ///
 /// # Errors
 /// The store's; [`StoreError::Contention`] while somebody else is at it.
 pub async fn mend(kv: &impl Kv, product: &ProductKey, now: Timestamp) -> Result<(), StoreError> {
-    reshape(kv, product, now).await.map(|_| ())
+    let Some(shape) = shape(kv, product).await? else { return Ok(()) };
+    for to in (shape.shards..shape.shards + shape.ahead).filter(|to| shape.waits_for(*to)) {
+        finish_split(kv, product, to, now).await?;
+    }
+    Ok(())
 }
 
-/// Gives the fleet one more shard, with half the devices of the one whose turn it is.
+/// Gives the fleet more shards until it has `target`, but no more than `most`, one after the other, each with half the devices of
+/// the one whose turn it is.
+///
+/// Any number of writers may do so at once. Each splits off shards of its own: two who take the same steps are only in each
+/// other's way. If one dies, whoever looks for one of the devices on their way finishes the step, or [`mend`] does.
 ///
 /// # Errors
 /// The store's.
-pub async fn split(kv: &impl Kv, product: &ProductKey, now: Timestamp) -> Result<(), StoreError> {
-    let key = keys::fleet(product);
-    let begun = update(kv, &key, now, |shape: Option<Shape>| match shape {
-        None => Change::Keep(None),
-        Some(shape) if shape.splitting => Change::Keep(Some(shape.shards)),
-        Some(shape) => Change::Put(Shape { splitting: true, ..shape }, Some(shape.shards)),
-    });
-    match begun.await? {
-        Some(to) => finish_split(kv, product, to, now).await,
-        None => Ok(()),
+pub async fn grow(
+    kv: &impl Kv,
+    product: &ProductKey,
+    target: u32,
+    most: u32,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut ended = None;
+    for left in (0..=most).rev() {
+        let begun = end_and_begin(kv, product, ended, if left > 0 { target } else { 0 }, now).await?;
+        let Some(to) = begun else { break };
+        split_off(kv, product, to, now).await?;
+        ended = Some(to);
     }
+    Ok(())
 }
 
 /// Does the steps of a split that has begun; each may have been done by somebody else already, and is then left alone.
-/// The devices that move are in the old shard's value until they are in the new one's, so a crash loses none.
 async fn finish_split(kv: &impl Kv, product: &ProductKey, to: u32, now: Timestamp) -> Result<(), StoreError> {
+    split_off(kv, product, to, now).await?;
+    end_and_begin(kv, product, Some(to), 0, now).await.map(|_| ())
+}
+
+/// Notes that shard `ended` is there, and begins in the same swap to split off the next, unless the fleet has `target`. Returns
+/// the number of the one that is begun.
+async fn end_and_begin(
+    kv: &impl Kv,
+    product: &ProductKey,
+    ended: Option<u32>,
+    target: u32,
+    now: Timestamp,
+) -> Result<Option<u32>, StoreError> {
+    let key = keys::fleet(product);
+    let noted = update(kv, &key, now, |shape: Option<Shape>| {
+        let Some(mut shape) = shape else { return Change::Keep((None, None)) };
+        let is_news = ended.is_some_and(|ended| shape.end(ended));
+        let begun = shape.begin(target);
+        let noted = (begun, Some(shape.shards));
+        if is_news || begun.is_some() { Change::Put(shape, noted) } else { Change::Keep(noted) }
+    });
+    let (begun, shards) = noted.await?;
+    if let Some(shards) = shards {
+        remember(product, shards);
+    }
+    Ok(begun)
+}
+
+/// Moves the devices of a split that has begun. They are in the old shard's value until they are in the new one's, so a crash
+/// loses none.
+async fn split_off(kv: &impl Kv, product: &ProductKey, to: u32, now: Timestamp) -> Result<(), StoreError> {
     let modulus = modulus(to, to + 1);
     let from = to % (modulus / 2).max(1);
     let new = update_shard(kv, product, from, now, |shard| {
@@ -264,14 +362,6 @@ async fn finish_split(kv: &impl Kv, product: &ProductKey, to: u32, now: Timestam
         Ok(if shard.end_split(modulus) { Change::Put((), ()) } else { Change::Keep(()) })
     })
     .await?;
-    update(kv, &keys::fleet(product), now, |shape: Option<Shape>| match shape {
-        Some(shape) if shape.splitting && shape.shards == to => {
-            Change::Put(Shape { shards: to + 1, splitting: false }, ())
-        }
-        _ => Change::Keep(()),
-    })
-    .await?;
-    remember(product, to + 1);
     Ok(())
 }
 

@@ -114,13 +114,12 @@ pub async fn unknown(
     for (at, names) in by_shard {
         let shard = shards::load_shard(kv, product, at).await?.unwrap_or_default();
         for name in names {
-            let corrupt = |source| StoreError::Corrupt { key: crate::keys::shard(product, at), source };
-            if shard.get(name).map_err(corrupt)?.is_none() {
+            if shard.get(name).map_err(shards::corrupt(product, at))?.is_none() {
                 unknown.push(name.clone());
             }
         }
     }
-    if !unknown.is_empty() && (shape.splitting || shards::shape(kv, product).await? != Some(shape)) {
+    if !unknown.is_empty() && (shape.is_splitting() || shards::shape(kv, product).await? != Some(shape)) {
         let mut truly = Vec::with_capacity(unknown.len());
         for device_name in unknown {
             let device = DeviceRef { product_key: product.clone(), device_name };

@@ -3,6 +3,7 @@
 use ota_core::ids::{BatchId, PackageId, UploadId};
 use ota_core::time::Timestamp;
 
+use crate::claim;
 use crate::keys;
 use crate::kv::Kv;
 use crate::record::to_bytes;
@@ -12,6 +13,12 @@ use crate::transact::{Change, StoreError, load, update};
 pub const OPEN_BATCHES_MAX: usize = 2_000;
 /// Uploads that may wait for their package at once.
 pub const OPEN_UPLOADS_MAX: usize = 2_000;
+
+/// How old the listing of a batch may be that is about to be made.
+const RELIST_MS: u64 = 30_000;
+/// How long after it was listed a batch without a record may still be in the making: by a request that found it listed
+/// [`RELIST_MS`] ago, for as long as a request lives.
+pub const MAKING_MS: u64 = RELIST_MS + claim::GRACE_MS;
 
 /// How often it is noted that the dispatcher has come by: whoever wonders whether it still does can wait so long, and a tick
 /// with nothing to do writes nothing else.
@@ -90,16 +97,60 @@ pub async fn note_tick(kv: &impl Kv, tick: LastTick) -> Result<(), StoreError> {
 /// # Errors
 /// The store's.
 pub async fn add_batch(kv: &impl Kv, id: BatchId, now: Timestamp) -> Result<bool, StoreError> {
+    list_batch(kv, id, now, None).await
+}
+
+/// Lists a batch that is about to be made; `false` if there are too many. Whoever made a beginning long ago and died is not
+/// waited for for ever, so the moment it was listed is noted anew.
+///
+/// # Errors
+/// The store's.
+pub async fn add_new_batch(kv: &impl Kv, id: BatchId, now: Timestamp) -> Result<bool, StoreError> {
+    list_batch(kv, id, now, Some(RELIST_MS)).await
+}
+
+async fn list_batch(
+    kv: &impl Kv,
+    id: BatchId,
+    now: Timestamp,
+    anew_after_ms: Option<u64>,
+) -> Result<bool, StoreError> {
     update(kv, keys::WORK_BATCHES, now, |open: Option<OpenBatches>| {
         let mut open = open.unwrap_or_default();
-        if open.contains(id) {
-            Change::Keep(true)
+        if let Some((_, since)) = open.0.iter_mut().find(|(other, _)| *other == id) {
+            if anew_after_ms.is_none_or(|ms| now.ms_since(*since) < ms) {
+                return Change::Keep(true);
+            }
+            *since = now;
+            Change::Put(open, true)
         } else if open.0.len() >= OPEN_BATCHES_MAX {
             Change::Keep(false)
         } else {
             open.0.push((id, now));
             Change::Put(open, true)
         }
+    })
+    .await
+}
+
+/// Takes a batch off the list that seems never to come to be; `false` if somebody has noted it anew since `listed_at`, who is
+/// making it.
+///
+/// # Errors
+/// The store's.
+pub async fn give_up_batch(
+    kv: &impl Kv,
+    id: BatchId,
+    listed_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    update(kv, keys::WORK_BATCHES, now, |open: Option<OpenBatches>| match open {
+        Some(mut open) if open.0.contains(&(id, listed_at)) => {
+            open.0.retain(|(other, _)| *other != id);
+            Change::Put(open, true)
+        }
+        Some(open) if open.contains(id) => Change::Keep(false),
+        _ => Change::Keep(true),
     })
     .await
 }

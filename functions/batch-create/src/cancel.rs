@@ -11,7 +11,7 @@ use ota_core::time::Timestamp;
 use ota_http::{Problem, Request, Response, json, respond};
 use ota_platform::{Platform, nudge};
 use ota_store::kv::Kv;
-use ota_store::{batches, devices, lanes, packages, shards};
+use ota_store::{batches, devices, lanes, packages};
 use serde::Serialize;
 
 use crate::query;
@@ -23,11 +23,21 @@ struct Wish {
     strategy: bool,
 }
 
+impl Wish {
+    /// What is meant when nothing is said: the scheduled tasks of a static batch (R143), the strategy of a dynamic one (R145).
+    fn unsaid(batch: &Batch) -> Self {
+        if batch.mode.is_dynamic() {
+            Self { tasks: CancelOptions::default(), strategy: true }
+        } else {
+            Self { tasks: CancelOptions::SCHEDULED, strategy: false }
+        }
+    }
+}
+
 /// `POST /v1/batches/{batch_id}/cancel`: notes which tasks to end; the dispatcher ends them shard by shard, at once for
 /// a small fleet. Devices are not told, because their protocol has no word for it.
 ///
-/// Without a body it means what the vendor's console means by default: the scheduled tasks of a static batch (R143), the
-/// strategy of a dynamic one (R145).
+/// Without a body it means what the vendor's console means by default: see [`Wish::unsaid`].
 pub(crate) async fn batch<P, B>(
     platform: &P,
     request: &mut Request<B>,
@@ -39,7 +49,7 @@ where
 {
     request.only_query(&[])?;
     let document = request.json().await?;
-    let said = !document.bytes().is_empty();
+    let is_said = !document.bytes().is_empty();
     let (wish, reading) = document.read(|fields, faults| Wish {
         tasks: CancelOptions {
             scheduled: fields.flag("scheduled", faults).unwrap_or(false),
@@ -51,7 +61,8 @@ where
         strategy: fields.flag("strategy", faults).unwrap_or(false),
     });
     json::join(reading, Ok(()))?;
-    if said && wish.tasks.is_empty() && !wish.strategy {
+    let said = is_said.then_some(wish);
+    if said.is_some_and(|wish| wish.tasks.is_empty() && !wish.strategy) {
         return Err(Problem::of(&BatchError::CancelNothing));
     }
     let (kv, now) = (platform.kv(), platform.now());
@@ -59,24 +70,20 @@ where
         if !request.may_touch(&stored.batch.product_key) {
             return (false, None);
         }
-        let dynamic = stored.batch.mode.is_dynamic();
-        let wish = if said {
-            wish
-        } else if dynamic {
-            Wish { tasks: CancelOptions::default(), strategy: true }
-        } else {
-            Wish { tasks: CancelOptions::SCHEDULED, strategy: false }
-        };
+        let wish = said.unwrap_or_else(|| Wish::unsaid(&stored.batch));
         if stored.drained {
             return (false, Some(Err(BatchError::Ended { status: stored.batch.status.as_str() })));
         }
-        match apply(&mut stored.batch, wish, now) {
-            Ok(changed) => (changed, Some(Ok(stored.clone()))),
+        match apply(&mut stored.batch, wish, platform.now()) {
+            Ok(changed) => (changed, Some(Ok((stored.clone(), wish.tasks)))),
             Err(refused) => (false, Some(Err(refused))),
         }
     });
     match canceled.await?.flatten().ok_or_else(|| Problem::not_found("batch"))? {
-        Ok(mut stored) => {
+        Ok((mut stored, tasks)) => {
+            if !tasks.is_empty() {
+                choose_again(platform, id, tasks).await?;
+            }
             batches::fetch_names(kv, &mut stored).await?;
             if stored.batch.strategy_canceled_at.is_some() {
                 lanes::release(kv, &stored.batch.product_key, id, now).await?;
@@ -88,10 +95,30 @@ where
     }
 }
 
+/// Notes the choice once more, as made now. Whoever was giving the batch's devices their tasks while it was noted first has begun
+/// before: these tasks may be younger than the first choice, and are older than this one. Nobody begins to after the first.
+async fn choose_again<P: Platform>(platform: &P, id: BatchId, tasks: CancelOptions) -> Result<(), Problem> {
+    batches::change(platform.kv(), id, platform.now(), |stored| {
+        (!stored.drained && choose(&mut stored.batch, tasks, platform.now()), ())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Notes which tasks to end, as chosen at `now`; returns whether there are any to choose from.
+fn choose(batch: &mut Batch, tasks: CancelOptions, now: Timestamp) -> bool {
+    // Once the schedule has begun there are no scheduled tasks left, which is as good as having canceled them.
+    let scheduled = tasks.scheduled && batch.policy.window.is_ahead(now);
+    let tasks = CancelOptions { scheduled, ..tasks };
+    if !tasks.is_empty() {
+        batch.cancel = Some(batch.cancel.unwrap_or_default().with(tasks, now));
+    }
+    !tasks.is_empty()
+}
+
 /// Notes a cancel with a batch; returns whether that changed anything.
 fn apply(batch: &mut Batch, wish: Wish, now: Timestamp) -> Result<bool, BatchError> {
-    let window = batch.policy.window;
-    if wish.tasks.scheduled && window.opens_at.is_none() {
+    if wish.tasks.scheduled && batch.policy.window.opens_at.is_none() {
         return Err(BatchError::NoSchedule);
     }
     if wish.strategy && !batch.mode.is_dynamic() {
@@ -103,18 +130,13 @@ fn apply(batch: &mut Batch, wish: Wish, now: Timestamp) -> Result<bool, BatchErr
     if !batch.mode.is_dynamic() && batch.status.is_terminal() {
         return Err(BatchError::Ended { status: batch.status.as_str() });
     }
-    // Once the schedule has begun there are no scheduled tasks left, which is as good as having canceled them.
-    let scheduled = wish.tasks.scheduled && window.is_ahead(now);
-    let tasks = CancelOptions { scheduled, ..wish.tasks };
-    if !tasks.is_empty() {
-        batch.cancel = Some(batch.cancel.unwrap_or_default().with(tasks, now));
-    }
+    let chosen = choose(batch, wish.tasks, now);
     if wish.strategy {
         batch.strategy_canceled_at = Some(now);
         batch.status = batch.status.after(BatchEvent::StrategyCanceled);
         batch.ended_at = Some(now);
     }
-    Ok(!tasks.is_empty() || wish.strategy)
+    Ok(chosen || wish.strategy)
 }
 
 #[derive(Serialize)]
@@ -168,10 +190,8 @@ where
         // A device that was deleted a moment ago has no task any more.
         let canceled = canceled.await?.unwrap_or(0);
         answer.canceled += canceled;
-        if canceled > 0
-            && let Some((shard, _)) = shards::load_for(kv, &product_key, &device.device_name, now).await?
-        {
-            batches::record_shard(kv, &product_key, shard, now).await?;
+        if canceled > 0 {
+            batches::record_shard_of(kv, &device, now).await?;
         }
     }
     Ok(respond::json(StatusCode::OK, &answer))

@@ -165,7 +165,7 @@ async fn make<P: Platform>(
     let (kv, batch) = (platform.kv(), &stored.batch);
     if let Some(lane) = lane(batch, product) {
         // A lane belongs to a batch that is open, and is taken away otherwise.
-        if !work::add_batch(kv, batch.id, now).await? {
+        if !work::add_new_batch(kv, batch.id, now).await? {
             return Err(too_many());
         }
         let taken = lanes::take(kv, &batch.product_key, &lane, product.conflict_policy, now).await?;

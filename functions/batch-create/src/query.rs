@@ -134,8 +134,11 @@ pub(crate) async fn tasks<P: Platform, B>(
     let (mut at, mut after) = cursor.unwrap_or_default();
     let last = visits.len().min(at.saturating_add(PAGE_SHARDS_MAX));
     let mut items: Vec<TaskJson> = Vec::new();
-    while at < last && items.len() < limit {
-        let found = batches::look(kv, &stored.batch, visits[at], shape.shards).await?;
+    while let Some(visit) = visits.get(at)
+        && at < last
+        && items.len() < limit
+    {
+        let found = batches::look(kv, &stored.batch, visit, shape.shards).await?;
         let wanted = found.tasks(&stored.batch, platform.now()).into_iter().filter(|listed| {
             listed.device_name.as_str() > after.as_str()
                 && status.is_none_or(|status| listed.task.status == status)

@@ -116,7 +116,7 @@ async fn page_of_tasks<P: Platform>(
     let (kv, now, batch) = (call.platform.kv(), call.platform.now(), &stored.batch);
     let Some(shape) = shards::shape(kv, &batch.product_key).await? else { return Ok(Vec::new()) };
     let (mut skip, mut tasks) = (page.skip(), Vec::new());
-    for visit in batches::visits(batch, shape.shards) {
+    for visit in batches::visits(batch, shape.shards).iter() {
         let found = batches::look(kv, batch, visit, shape.shards).await?;
         for listed in found.tasks(batch, now) {
             if status.is_some_and(|status| listed.task.status != status) {

@@ -1,6 +1,6 @@
 // The pieces that every screen is made of.
 
-import { classes, copyText, html, useEffect, useRef, useState } from './dom.js';
+import { classes, copyText, html, useEffect, useLayoutEffect, useRef, useState } from './dom.js';
 import { Icon } from './icons.js';
 import { ago, moment, momentOfDay, t, tOr } from './i18n.js';
 import { toast } from './dialog.js';
@@ -160,14 +160,29 @@ export function Tabs({ label, of, at }) {
     <a href=${href} aria-current=${key === at ? 'page' : undefined}>${text}</a></li>`)}</ul></nav>`;
 }
 
+/** Tells whether an element is narrower than what is in it, now and whenever either of the two changes its size. */
+function useOverflow(element) {
+  const [overflows, setOverflows] = useState(false);
+  useLayoutEffect(() => {
+    const measure = () => setOverflows(element.current.scrollWidth > element.current.clientWidth);
+    measure();
+    const observer = new ResizeObserver(measure);
+    for (const one of [element.current, ...element.current.children]) observer.observe(one);
+    return () => observer.disconnect();
+  }, []);
+  return overflows;
+}
+
 /**
- * A table; on a phone each row is a card.
+ * A table; on a phone each row is a card. One that is wider than its place can be scrolled with the keyboard too.
  * @param {{caption: string, columns: {key: string, title: string, cell: (row: object) => unknown, head?: boolean,
  *   wide?: boolean, hidden?: boolean}[], rows: object[], rowKey: (row: object) => string}} props
  */
 export function Table({ caption, columns, rows, rowKey }) {
   const shown = columns.filter((column) => !column.hidden);
-  return html`<div class="table-box"><table>
+  const box = useRef();
+  const reach = useOverflow(box) && { tabindex: '0', role: 'group', 'aria-label': caption };
+  return html`<div class="table-box" ref=${box} ...${reach}><table>
     <caption class="visually-hidden">${caption}</caption>
     <thead><tr>${shown.map((column) => html`<th key=${column.key} scope="col" class=${column.end && 'end'}>
       ${column.quiet ? html`<span class="visually-hidden">${column.title}</span>` : column.title}</th>`)}</tr></thead>

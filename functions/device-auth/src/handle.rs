@@ -9,10 +9,19 @@ use ota_platform::{Platform, serve};
 use ota_store::devices;
 use serde::Serialize;
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct IdentityJson {
     product_key: String,
     device_name: String,
+}
+
+/// The answer. EMQX, which takes this function for one of its own kind, reads the two last.
+#[derive(Serialize)]
+struct AllowedJson {
+    #[serde(flatten)]
+    identity: IdentityJson,
+    result: &'static str,
+    client_attrs: IdentityJson,
 }
 
 /// Answers a request.
@@ -57,7 +66,8 @@ where
                 product_key: device.product_key.to_string(),
                 device_name: device.device_name.to_string(),
             };
-            Ok(respond::json(StatusCode::OK, &identity))
+            let client_attrs = identity.clone();
+            Ok(respond::json(StatusCode::OK, &AllowedJson { identity, result: "allow", client_attrs }))
         }
         Some(_) => Err(refused(format!("{device}: wrong password"))),
         None => Err(refused(format!("{device}: no such device"))),

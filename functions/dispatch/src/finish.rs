@@ -1,6 +1,6 @@
 //! How things end: a walk, a batch, a trial, an upload nobody made a package of.
 
-use ota_core::batch::{Batch, BatchEvent, BatchKind, BatchStatus, Point};
+use ota_core::batch::{Batch, BatchEvent, BatchKind, BatchStatus, CancelOptions, Point};
 use ota_core::event::Event;
 use ota_core::ids::BatchId;
 use ota_core::limits::UPLOAD_ARRIVAL_MINUTES;
@@ -29,9 +29,9 @@ pub(crate) async fn without_record<P: Platform>(
     id: BatchId,
     listed_at: Timestamp,
 ) -> Result<(), Problem> {
-    if platform.now().ms_since(listed_at) > WITHOUT_RECORD_MS {
-        batches::forget(platform.kv(), id).await?;
-        work::remove_batch(platform.kv(), id, platform.now()).await?;
+    let (kv, now) = (platform.kv(), platform.now());
+    if now.ms_since(listed_at) > WITHOUT_RECORD_MS && work::give_up_batch(kv, id, listed_at, now).await? {
+        batches::forget(kv, id).await?;
     }
     Ok(())
 }
@@ -52,6 +52,31 @@ pub(crate) async fn start<P: Platform>(platform: &P, stored: &StoredBatch) -> Re
         (true, ())
     })
     .await?;
+    Ok(())
+}
+
+/// Ends a batch whose package is gone: it was deleted while the batch was being made, and nobody can be told of it.
+pub(crate) async fn without_package<P: Platform>(platform: &P, batch: &Batch) -> Result<(), Problem> {
+    let now = platform.now();
+    batches::change(platform.kv(), batch.id, now, |stored| {
+        let batch = &mut stored.batch;
+        let all = CancelOptions {
+            scheduled: true,
+            queued: true,
+            notified: true,
+            in_progress: true,
+            unconfirmed: Some(true),
+        };
+        batch.cancel = Some(batch.cancel.unwrap_or_default().with(all, now));
+        if batch.mode.is_dynamic() && batch.strategy_canceled_at.is_none() {
+            batch.strategy_canceled_at = Some(now);
+            batch.status = batch.status.after(BatchEvent::StrategyCanceled);
+            batch.ended_at = Some(now);
+        }
+        (true, ())
+    })
+    .await?;
+    Line::of("Batch").with("batch", batch.id).with("outcome", "its package is gone").write(platform);
     Ok(())
 }
 
@@ -104,17 +129,22 @@ fn rank(status: Option<BatchStatus>) -> u8 {
 /// Notes how far a walk came, and ends the batch when nothing is left to do. Returns whether another walk right away may
 /// end it: every task has ended, and the walk before had not counted the same.
 ///
-/// Two walks that agree are asked for, because a task may end behind the walk's back in a shard that has moved.
+/// Two walks that agree are asked for, because a task may end behind the walk's back in a shard that has moved. The
+/// second must begin after the first has ended, and after a task was queued again, as `walked` tells.
 pub(crate) async fn note<P: Platform>(
     platform: &P,
-    batch: &Batch,
+    walked: &StoredBatch,
     sweep: Sweep,
     complete: bool,
 ) -> Result<bool, Problem> {
     let now = platform.now();
+    let batch = &walked.batch;
     let noted = batches::change(platform.kv(), batch.id, now, |stored| {
         if stored.drained {
             return (false, (false, Some(stored.clone())));
+        }
+        if stored.walks != walked.walks {
+            return (false, (true, None));
         }
         if !complete {
             stored.sweep = sweep;
@@ -127,11 +157,17 @@ pub(crate) async fn note<P: Platform>(
         }
         stored.counts = sweep.counts;
         stored.counted_at = now;
+        stored.walks = stored.walks.wrapping_add(1);
         // The flag is kept for the next walk to compare with; the rest starts anew.
         stored.sweep = Sweep { after_expansion: sweep.after_expansion, ..Sweep::default() };
-        // Devices may still come to a dynamic batch: it does not end by itself (R113).
-        let open = stored.batch.mode.is_dynamic() && stored.batch.takes_devices();
-        if !(all_ended && same) || open {
+        // Devices may still come to a dynamic batch: it does not end by itself (R113). A walk that began before its strategy was
+        // canceled has left the shards open to them, so that one may have joined behind it.
+        let takes = |batch: &Batch| batch.mode.is_dynamic() && batch.takes_devices();
+        let (open, was_open) = (takes(&stored.batch), takes(batch));
+        if stored.is_reopening(now) {
+            return (true, (false, None));
+        }
+        if !(all_ended && same) || was_open {
             return (true, (all_ended && !open, None));
         }
         // A cancel may come before the first device has its task.
@@ -180,6 +216,10 @@ pub(crate) async fn ended<P: Platform>(platform: &P, stored: &StoredBatch) -> Re
     lanes::release(kv, &batch.product_key, batch.id, now).await?;
     announce(platform, batch.id).await?;
     work::remove_batch(kv, batch.id, now).await?;
+    // Somebody who wants a task of it tried again may have opened it meanwhile, when it was still on the list.
+    if batches::get_without_names(kv, batch.id).await?.is_some_and(|stored| !stored.drained) {
+        work::add_batch(kv, batch.id, now).await?;
+    }
     Ok(())
 }
 

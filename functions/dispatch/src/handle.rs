@@ -87,10 +87,14 @@ where
 /// Pushes what is due to a device, and lists what is to be told of it and its neighbours.
 async fn device<P: Platform>(platform: &P, device: &DeviceRef, report: &mut Report) -> Result<(), Problem> {
     let (kv, now) = (platform.kv(), platform.now());
-    push::one(platform, device, report).await?;
-    if let Some((shard, _)) = shards::load_for(kv, &device.product_key, &device.device_name, now).await? {
-        report.recorded += batches::record_shard(kv, &device.product_key, shard, now).await?;
+    let (product, name) = (&device.product_key, &device.device_name);
+    let Some((at, shard)) = shards::load_for(kv, product, name, now).await? else { return Ok(()) };
+    // What cannot be listed now keeps no device waiting for its push.
+    let recorded = batches::record_found(kv, product, (at, &shard), now).await;
+    if let Some(found) = shard.get(name).map_err(shards::corrupt(product, at))? {
+        push::one(platform, device, &found, &shard.briefs, report).await?;
     }
+    report.recorded += recorded?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ mod walk;
 
 pub use handle::handle;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(feature = "entry", target_arch = "wasm32"))]
 #[allow(unsafe_code, reason = "the macro exports the handler by the component model's ABI")]
 mod entry {
     use ota_platform::spin::SpinPlatform;

@@ -3,7 +3,7 @@
 //! Each step is stored before the next begins. A process that dies in between leaves tokens unused, or a push that is
 //! noted and not sent, which a later tick finds by its age and makes again. Publishing twice does no harm.
 
-use ota_core::batch::Batch;
+use ota_core::batch::{Batch, Brief};
 use ota_core::device::Device;
 use ota_core::device::push::Topics;
 use ota_core::dispatch::push_is_due;
@@ -17,8 +17,13 @@ use ota_platform::notice::Notice;
 use ota_platform::{Broker, Message, Platform};
 use ota_store::{batches, devices, packages};
 
+use crate::finish;
 use crate::handle::Report;
 use crate::walk::change_tasks;
+
+/// How late after its grant a push may set out, once there is a connection to the broker. The rest of [`limits::PUSH_GRANT_MS`] is
+/// for its way.
+const SET_OUT_WITHIN_MS: u64 = limits::PUSH_GRANT_MS / 2;
 
 /// Takes up to `wanted` tokens of the batch's rate (R93).
 async fn tokens<P: Platform>(
@@ -35,18 +40,18 @@ async fn tokens<P: Platform>(
     Ok(granted.await?.unwrap_or(0))
 }
 
-/// Pushes to the devices of one shard that are due, as far as tokens go.
+/// Pushes to the devices of one shard that are due, as far as tokens go. Returns whether there were enough of these.
 pub(crate) async fn shard<P: Platform>(
     platform: &P,
     batch: &Batch,
     shard: u32,
     wanted: usize,
     report: &mut Report,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let now = platform.now();
     let granted = tokens(platform, batch, wanted, now).await?;
     if granted == 0 {
-        return Ok(());
+        return Ok(false);
     }
     let chosen = change_tasks(platform, batch, shard, now, |plan, device| {
         let granted = plan.push.iter().take(granted as usize);
@@ -61,21 +66,22 @@ pub(crate) async fn shard<P: Platform>(
         });
         done.await?;
     }
-    Ok(())
+    Ok(granted as usize >= wanted)
 }
 
-/// Pushes to one device what is due to it.
+/// Pushes to one device, found in its shard with these briefs, what is due to it.
 pub(crate) async fn one<P: Platform>(
     platform: &P,
     device: &DeviceRef,
+    found: &Device,
+    briefs: &[Brief],
     report: &mut Report,
 ) -> Result<(), Problem> {
-    let (kv, now) = (platform.kv(), platform.now());
-    let Some((found, briefs)) = devices::find(kv, device, now).await? else { return Ok(()) };
+    let now = platform.now();
     for task in &found.tasks {
         let brief = briefs.iter().find(|brief| brief.batch_id == task.batch_id);
-        if brief.is_some_and(|brief| push_is_due(&found, task, &brief.policy, now)) {
-            task_of(platform, device, &found, task.batch_id, report).await?;
+        if brief.is_some_and(|brief| push_is_due(found, task, &brief.policy, now)) {
+            task_of(platform, device, found, task.batch_id, report).await?;
         }
     }
     Ok(())
@@ -126,14 +132,17 @@ async fn publish<P: Platform>(
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(stored) = packages::get(platform.kv(), batch.package_id).await? else { return Ok(Vec::new()) };
+    let Some(stored) = packages::get(platform.kv(), batch.package_id).await? else {
+        finish::without_package(platform, batch).await?;
+        return Ok(Vec::new());
+    };
     let secret = platform.variable("secrets_key").await;
     let signature =
         signing::digest_signature(platform.kv(), &stored.package, secret, platform.random()).await?;
     let notice = ota_http::variable(Notice::make(platform, batch, &stored.package, signature).await)?;
     let broker = ota_http::variable(Broker::from_variables(platform).await)?;
-    let now = platform.now();
-    if now.ms_since(granted_at) > limits::PUSH_GRANT_MS {
+    let (now, until) = (platform.now(), granted_at.plus_ms(SET_OUT_WITHIN_MS));
+    if now > until {
         // The rate is worth more than the push, which a later tick makes.
         chosen.iter().for_each(|device| log(platform, batch, device, "too-late"));
         return Ok(Vec::new());
@@ -144,6 +153,7 @@ async fn publish<P: Platform>(
         .map(|(index, device)| Message {
             topic: Topics::upgrade(&batches::device_ref(batch, &device.name)),
             payload: notice.push(now.0 + index as u64).into_bytes(),
+            until: Some(until),
         })
         .collect();
     let taken = match platform.publish(&broker, &messages).await {

@@ -16,7 +16,7 @@ use crate::handle::Report;
 /// How often the clock ticks; a tick of another clock repeats or skips a step, which does no harm.
 const TICK_MS: u64 = 5_000;
 /// Shards of one step: a fleet of a million devices is walked over in about an hour.
-const SHARDS_PER_TICK: u32 = 16;
+const SHARDS_PER_TICK: u32 = 48;
 
 /// Tells what lies in some shards, and lets a fleet finish growing.
 pub(crate) async fn some_shards<P: Platform>(platform: &P, report: &mut Report) -> Result<(), Problem> {
@@ -29,7 +29,7 @@ pub(crate) async fn some_shards<P: Platform>(platform: &P, report: &mut Report) 
     let tick = now.0 / TICK_MS;
     let Some((product, _)) = catalog.get((tick % count) as usize) else { return Ok(()) };
     let Some(shape) = shards::shape(kv, product).await? else { return Ok(()) };
-    if shape.splitting
+    if shape.is_splitting()
         && let Err(error) = shards::mend(kv, product, now).await
     {
         // Perhaps nobody died, and somebody is just at it.

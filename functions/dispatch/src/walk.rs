@@ -9,19 +9,29 @@ use ota_core::time::Timestamp;
 use ota_http::Problem;
 use ota_platform::Platform;
 use ota_store::batches::{self, Found, StoredBatch, Sweep, Visit, visits};
-use ota_store::shards;
 use ota_store::transact::Change;
+use ota_store::{packages, shards};
 
 use crate::finish;
 use crate::handle::Report;
 use crate::push;
 
 /// Shards that one tick gives their tasks, per batch.
-const EXPAND_SHARDS_MAX: u32 = 512;
+const EXPAND_SHARDS_MAX: u32 = 1_024;
 /// Shards that one tick visits, per batch. A walk over a larger fleet takes several ticks.
-const VISIT_SHARDS_MAX: usize = 512;
+const VISIT_SHARDS_MAX: usize = 1_024;
 /// Walks that one tick makes over a batch: the second confirms that nothing moved during the first.
 const WALKS_MAX: u32 = 2;
+
+/// What a tick has used up for one batch.
+#[derive(Default)]
+struct Spent {
+    /// Shards visited.
+    visited: usize,
+    /// Whether the rate allows no more pushes for now. The devices of the shards that follow wait for a later tick, and are not
+    /// asked about one by one: most of a large fleet waits for most of the time.
+    rate: bool,
+}
 
 /// Does what is due for one batch.
 pub(crate) async fn batch<P: Platform>(
@@ -38,12 +48,17 @@ pub(crate) async fn batch<P: Platform>(
         return finish::ended(platform, &stored).await;
     }
     finish::start(platform, &stored).await?;
+    // Whoever pushes finds out by itself.
+    let is_pulled = !stored.batch.policy.push && stored.batch.cancel.is_none();
+    if is_pulled && packages::get(kv, stored.batch.package_id).await?.is_none() {
+        finish::without_package(platform, &stored.batch).await?;
+    }
     let expansion = batches::expand(kv, id, EXPAND_SHARDS_MAX, platform.now()).await?;
     report.made += expansion.made;
-    let mut visited = 0;
+    let mut spent = Spent::default();
     for _ in 0..WALKS_MAX {
         let Some(stored) = batches::get(kv, id).await? else { return Ok(()) };
-        if stored.drained || !walk(platform, &stored, &mut visited, report).await? {
+        if stored.drained || !walk(platform, &stored, &mut spent, report).await? {
             break;
         }
     }
@@ -54,7 +69,7 @@ pub(crate) async fn batch<P: Platform>(
 async fn walk<P: Platform>(
     platform: &P,
     stored: &StoredBatch,
-    visited: &mut usize,
+    spent: &mut Spent,
     report: &mut Report,
 ) -> Result<bool, Problem> {
     let kv = platform.kv();
@@ -67,15 +82,21 @@ async fn walk<P: Platform>(
         sweep if sweep.cursor == 0 || sweep.shards != shape.shards => fresh,
         sweep => sweep,
     };
-    while (sweep.cursor as usize) < visits.len() && *visited < VISIT_SHARDS_MAX {
-        let found = visit(platform, stored, visits[sweep.cursor as usize], shape.shards, report).await?;
+    while let Some(next) = visits.get(sweep.cursor as usize)
+        && spent.visited < VISIT_SHARDS_MAX
+    {
+        let found = visit(platform, stored, next, shape.shards, spent, report).await?;
         sweep.counts.merge(&found.counts(batch.id));
         sweep.unrecorded += found.unrecorded + u32::from(found.joining && !batch.takes_devices());
         sweep.cursor += 1;
-        *visited += 1;
+        spent.visited += 1;
     }
-    let complete = sweep.cursor as usize >= visits.len();
-    finish::note(platform, batch, sweep, complete && !shape.splitting).await
+    let mut complete = sweep.cursor as usize >= visits.len() && !shape.is_splitting();
+    if complete {
+        // One that has grown meanwhile may have moved devices from where the walk had yet to come to where it never came.
+        complete = shards::shape(kv, &batch.product_key).await? == Some(shape);
+    }
+    finish::note(platform, stored, sweep, complete).await
 }
 
 /// Does what is due in one shard, and returns how its tasks stand afterwards.
@@ -84,13 +105,17 @@ async fn visit<P: Platform>(
     stored: &StoredBatch,
     visit: Visit,
     shards: u32,
+    spent: &mut Spent,
     report: &mut Report,
 ) -> Result<Found, Problem> {
     let (kv, batch) = (platform.kv(), &stored.batch);
     report.shards += 1;
     let now = platform.now();
     let found = batches::look(kv, batch, visit, shards).await?;
-    let plan = plan(batch, found.active.iter(), now);
+    let mut plan = plan(batch, found.active.iter(), now);
+    if spent.rate {
+        plan.push.clear();
+    }
     let closes = found.joining && !batch.takes_devices();
     if plan.is_empty() && found.unrecorded == 0 && !found.untold && !closes {
         return Ok(found);
@@ -102,7 +127,7 @@ async fn visit<P: Platform>(
         report.ended += end(platform, batch, visit.shard, now).await?;
     }
     if !plan.push.is_empty() {
-        push::shard(platform, batch, visit.shard, plan.push.len(), report).await?;
+        spent.rate = !push::shard(platform, batch, visit.shard, plan.push.len(), report).await?;
     }
     report.recorded += batches::record_shard(kv, &batch.product_key, visit.shard, now).await?;
     Ok(batches::look(kv, batch, visit, shards).await?)

@@ -13,7 +13,7 @@ use ota_http::{Problem, Request, Response, json, page, respond};
 use ota_platform::Platform;
 use ota_store::devices::NewDevice;
 use ota_store::shard::Brief;
-use ota_store::{batches, devices, shards};
+use ota_store::{StoreError, batches, devices, keys, shards};
 use serde::Serialize;
 
 use crate::sub_devices;
@@ -295,11 +295,30 @@ pub(crate) async fn versions<P: Platform, B>(
     Ok(respond::json(StatusCode::OK, &page::Page { items, next_cursor }))
 }
 
+/// How often a device that gets another task while it is deleted is tried to be freed of it. A batch reaches a device once,
+/// so that two in a row are bad luck already.
+const FREE_TRIES_MAX: u32 = 8;
+
 /// `DELETE /v1/products/{product_key}/devices/{name}`: its task is canceled (T21).
 ///
 /// First the task ends and is written into its batch's history, then the device goes; if the process dies between, the
-/// request can be sent again.
+/// request can be sent again. A batch may reach the device in between, and then its task ends likewise.
 pub(crate) async fn remove<P: Platform>(platform: &P, device: &DeviceRef) -> Result<Response, Problem> {
+    let (kv, now) = (platform.kv(), platform.now());
+    free(platform, device).await?;
+    sub_devices::forget(platform, device).await?;
+    for _ in 0..FREE_TRIES_MAX {
+        // That it is gone by now is as good.
+        if devices::remove(kv, device, now).await?.unwrap_or(true) {
+            return Ok(respond::empty(StatusCode::NO_CONTENT));
+        }
+        free(platform, device).await?;
+    }
+    Err(StoreError::Contention { key: keys::fleet(&device.product_key) }.into())
+}
+
+/// Ends the tasks of a device, and writes them into their batches' histories.
+async fn free<P: Platform>(platform: &P, device: &DeviceRef) -> Result<(), Problem> {
     let (kv, now) = (platform.kv(), platform.now());
     let unknown = || Problem::not_found("device");
     devices::update(kv, device, now, |found, beside| {
@@ -312,12 +331,8 @@ pub(crate) async fn remove<P: Platform>(platform: &P, device: &DeviceRef) -> Res
     })
     .await?
     .ok_or_else(unknown)?;
-    let (shard, _) =
-        shards::load_for(kv, &device.product_key, &device.device_name, now).await?.ok_or_else(unknown)?;
-    batches::record_shard(kv, &device.product_key, shard, now).await?;
-    sub_devices::forget(platform, device).await?;
-    devices::remove(kv, device, now).await?;
-    Ok(respond::empty(StatusCode::NO_CONTENT))
+    batches::record_shard_of(kv, device, now).await?.ok_or_else(unknown)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -149,9 +149,8 @@ async fn known<P: Platform>(platform: &P, device: &DeviceRef) -> Result<(), Prob
 async fn detach<P: Platform>(platform: &P, gone: &[(&DeviceRef, &[DeviceRef])]) -> Result<(), Problem> {
     let messages: Vec<Message> = gone
         .iter()
-        .map(|(gateway, devices)| Message {
-            topic: attachment_topic(gateway),
-            payload: render_attachment(Verb::Logout, devices).into_bytes(),
+        .map(|(gateway, devices)| {
+            Message::new(attachment_topic(gateway), render_attachment(Verb::Logout, devices).into_bytes())
         })
         .collect();
     let broker = ota_http::variable(Broker::from_variables(platform).await)?;

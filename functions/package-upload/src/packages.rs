@@ -16,7 +16,7 @@ use ota_platform::Platform;
 use ota_platform::line::Line;
 use ota_store::blobs::{self, Blob};
 use ota_store::packages::StoredPackage;
-use ota_store::{StoreError, batches, keys, log, packages, products, settings, work};
+use ota_store::{Kv, StoreError, batches, keys, log, packages, products, settings, work};
 use serde::Serialize;
 
 use crate::files;
@@ -160,9 +160,14 @@ where
     let identity = idempotency::identify(request, "package", document.bytes(), platform.random())?;
     let (kv, now) = (platform.kv(), platform.now());
     if identity.may_exist
-        && let Some(existing) = packages::get(kv, PackageId(identity.id)).await?
+        && let Some(existing) = packages::get_record(kv, PackageId(identity.id)).await?
     {
         identity.same_as(existing.fingerprint)?;
+        if existing.deleted {
+            // Its record would make nothing but a name in the catalogue that no package has.
+            let detail = "what this Idempotency-Key made was deleted; another request takes another key";
+            return Err(Problem::new("request.idempotency-key-reused", detail));
+        }
         if !packages::is_listed(kv, existing.package.id).await? {
             // The first request died between record and catalogue.
             request.about.names([existing.package.id]);
@@ -384,19 +389,10 @@ pub(crate) async fn remove<P: Platform, B>(
     let found = packages::get_to_delete(kv, id).await?;
     let found = found.filter(|stored| request.may_touch(&stored.package.product_key));
     let stored = found.ok_or_else(|| Problem::not_found("package"))?;
-    let open = work::open_batches(kv).await?;
-    let mut cursor = None;
-    loop {
-        let (ids, next) = log::read(kv, &keys::package_batches(id), cursor, log::PAGE_LEN).await?;
-        for batch in ids.into_iter().map(ota_core::ids::BatchId).filter(|batch| open.contains(*batch)) {
-            if batches::get(kv, batch).await?.is_some_and(|stored| !stored.batch.status.is_terminal()) {
-                return Err(Problem::of(&PackageError::InUse));
-            }
-        }
-        cursor = next;
-        if cursor.is_none() {
-            break;
-        }
+    // A deletion that has begun goes on to its end: nobody finds the package any more, and a batch that was made just then is
+    // ended by the dispatcher.
+    if !stored.deleted && is_in_use(kv, id).await? {
+        return Err(Problem::of(&PackageError::InUse));
     }
     // The place in the catalogue goes last: as long as it is there, the request can be made again and does the rest.
     packages::delete(kv, id, now).await?;
@@ -411,4 +407,22 @@ pub(crate) async fn remove<P: Platform, B>(
     }
     packages::unlist(kv, id, now).await?;
     Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+/// Tells whether a batch of a package has not ended.
+async fn is_in_use(kv: &impl Kv, id: PackageId) -> Result<bool, Problem> {
+    let open = work::open_batches(kv).await?;
+    let mut cursor = None;
+    loop {
+        let (ids, next) = log::read(kv, &keys::package_batches(id), cursor, log::PAGE_LEN).await?;
+        for batch in ids.into_iter().map(ota_core::ids::BatchId).filter(|batch| open.contains(*batch)) {
+            if batches::get(kv, batch).await?.is_some_and(|stored| !stored.batch.status.is_terminal()) {
+                return Ok(true);
+            }
+        }
+        cursor = next;
+        if cursor.is_none() {
+            return Ok(false);
+        }
+    }
 }

@@ -16,9 +16,6 @@ use ota_store::batches::{self, StoredBatch};
 use ota_store::{packages, settings, targets, work};
 use serde::Serialize;
 
-/// How long after it was listed a batch without a record may still be in the making.
-const MAKING_MS: u64 = 60_000;
-
 #[derive(Serialize)]
 struct VerificationJson {
     package_id: String,
@@ -105,7 +102,7 @@ where
     let new = StoredBatch::new(trial, identity.fingerprint);
     targets::check(kv, &new.batch, "/devices", now).await?.map_err(Problem::from)?;
 
-    if !work::add_batch(kv, batch_id, now).await? {
+    if !work::add_new_batch(kv, batch_id, now).await? {
         return Err(too_many_open());
     }
     let legacy = product.verification_mode == VerificationMode::Legacy;
@@ -146,11 +143,13 @@ async fn repaired<P: Platform>(
         return Err(Problem::of(&PackageError::Verification { status: package.verification }));
     }
     let open = work::open_batches(kv).await?;
-    let in_making = open.0.iter().any(|(id, since)| *id == batch && now.ms_since(*since) < MAKING_MS);
-    if in_making {
-        return Err(Problem::of(&PackageError::Verification { status: package.verification }));
+    if let Some((_, since)) = open.0.iter().find(|(id, _)| *id == batch) {
+        // Whoever is making it may go on right now.
+        let in_making = now.ms_since(*since) < work::MAKING_MS;
+        if in_making || !work::give_up_batch(kv, batch, *since, now).await? {
+            return Err(Problem::of(&PackageError::Verification { status: package.verification }));
+        }
     }
-    work::remove_batch(kv, batch, now).await?;
     let freed = packages::verification(kv, package.id, batch, VerificationEvent::Abandoned, now).await?;
     match freed.ok_or_else(|| Problem::not_found("package"))? {
         Ok(package) => Ok(package),

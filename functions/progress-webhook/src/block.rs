@@ -38,7 +38,7 @@ pub(crate) async fn answer<P: Platform>(
         },
     };
     let broker = ota_http::variable(Broker::from_variables(platform).await)?;
-    let message = Message { topic: Topics::block_reply(device), payload };
+    let message = Message::new(Topics::block_reply(device), payload);
     platform.publish(&broker, &[message]).await.map_err(unreachable)?;
     Ok(())
 }

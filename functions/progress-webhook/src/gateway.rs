@@ -41,10 +41,10 @@ async fn answer<P: Platform>(platform: &P, request: &GatewayRequest) -> Result<(
         line.with("outcome", "refused").with("error", refusal.message()).write(platform);
     } else {
         let payload = render_attachment(request.verb, &devices).into_bytes();
-        messages.push(Message { topic: attachment_topic(&request.gateway), payload });
+        messages.push(Message::new(attachment_topic(&request.gateway), payload));
     }
     let payload = render_reply(request, refusal, &devices).into_bytes();
-    messages.push(Message { topic: reply_topic(request), payload });
+    messages.push(Message::new(reply_topic(request), payload));
     let broker = ota_http::variable(Broker::from_variables(platform).await)?;
     platform.publish(&broker, &messages).await.map_err(unreachable)?;
     Ok(())

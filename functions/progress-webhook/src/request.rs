@@ -35,7 +35,7 @@ pub(crate) async fn answer<P: Platform>(
         ReplyChannel::GetReply => Topics::get_reply(device),
         ReplyChannel::Upgrade => Topics::upgrade(device),
     };
-    let message = Message { topic, payload: payload.into_bytes() };
+    let message = Message::new(topic, payload.into_bytes());
     let broker = ota_http::variable(Broker::from_variables(platform).await)?;
     platform.publish(&broker, &[message]).await.map_err(unreachable)?;
     Ok(())

@@ -80,6 +80,32 @@ describe('every screen', { concurrency: 1 }, () => {
     await close();
   });
 
+  test('in a narrow window, where a table wider than its place is scrolled with the keyboard', async () => {
+    const { page, close } = await open(browser, { token: service.token });
+    await page.setViewportSize({ width: 780, height: 800 });
+    const boxes = () => page.locator('.table-box').evaluateAll((all) => all.map((box) => ({
+      wider: box.scrollWidth > box.clientWidth, reached: box.tabIndex === 0,
+    })));
+    let wide;
+    for (const address of all()) {
+      await visit(page, address);
+      await check(page, `${address} in a narrow window`);
+      if ((await boxes()).some((box) => box.wider)) wide = address;
+      assert.deepEqual((await boxes()).filter((box) => box.wider !== box.reached), [], address);
+    }
+    assert.ok(wide, 'no table was wider than its place');
+    await visit(page, wide);
+    const box = page.locator('.table-box[tabindex="0"]').first();
+    await box.waitFor();
+    await page.setViewportSize({ width: 1600, height: 800 });
+    await until('there is room for the table', async () => (await boxes()).every((one) => !one.wider && !one.reached));
+    await page.setViewportSize({ width: 780, height: 800 });
+    await box.focus();
+    await page.keyboard.press('ArrowRight');
+    await until('the table was scrolled', () => box.evaluate((element) => element.scrollLeft > 0));
+    await close();
+  });
+
   test('with the keyboard alone', async () => {
     const { page, close } = await open(browser);
     await page.goto(`${service.base}/console/`);

@@ -9,7 +9,7 @@ mod orders;
 
 pub use orders::{Lines, Order, Outcome, carry_out};
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(feature = "entry", target_arch = "wasm32"))]
 #[allow(unsafe_code, reason = "the macro exports the handler by the component model's ABI")]
 mod entry {
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::try_join_all;
 use ota_core::time::Timestamp;
 use ota_store::claim::{self, Claim};
 use ota_store::record::{Corrupt, Record};
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 pub enum Order {
     /// [`Kv::get`].
     Get { key: String },
+    /// [`Kv::get`] of several keys, all under way at once.
+    GetTogether { keys: Vec<String> },
     /// [`Kv::set`].
     Set { key: String, value: String },
     /// [`Kv::delete`].
@@ -47,6 +50,8 @@ pub enum Outcome {
     Done,
     /// The value, if there is one.
     Value { value: Option<String> },
+    /// The values, in the order of the keys.
+    Values { values: Vec<Option<String>> },
     /// The swap was made.
     Swapped,
     /// The swap came too late.
@@ -107,6 +112,10 @@ async fn carry_out_one<K: Kv>(
 ) -> Result<Outcome, StoreError> {
     Ok(match order {
         Order::Get { key } => value(kv.get(&key).await?),
+        Order::GetTogether { keys } => {
+            let found = try_join_all(keys.iter().map(|key| kv.get(key))).await?;
+            Outcome::Values { values: found.into_iter().map(|value| value.map(hex::encode)).collect() }
+        }
         Order::Set { key, value } => {
             kv.set(&key, &bytes(&value)?).await?;
             Outcome::Done

@@ -17,6 +17,9 @@ use crate::workspace::Workspace;
 /// Lines from which on a file is long.
 const LONG_FILE_LINES: usize = 500;
 
+/// Functions that `spin.toml` has no use for: they go to wasmCloud.
+const NOT_FOR_SPIN: [&str; 2] = ["gateway", "gateway-clock"];
+
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Finding {
@@ -68,8 +71,9 @@ fn check_manifest(workspace: &Workspace) -> anyhow::Result<Vec<Finding>> {
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(&home).context("functions")? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            folders.push(entry.file_name().to_string_lossy().into_owned());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() && !NOT_FOR_SPIN.contains(&name.as_str()) {
+            folders.push(name);
         }
     }
     folders.sort();

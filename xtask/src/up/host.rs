@@ -40,7 +40,7 @@ impl Host {
         variables: &Path,
         stop: &AtomicBool,
     ) -> anyhow::Result<Self> {
-        let command = command(workspace, arguments, data, variables);
+        let command = command(workspace, arguments, data, variables)?;
         // The demo redraws a line of the terminal: the log goes elsewhere.
         let log = arguments.demo.then(|| data.join("host.log"));
         let stderr = match &log {
@@ -73,7 +73,12 @@ impl Host {
     }
 }
 
-fn command(workspace: &Workspace, arguments: &Arguments, data: &Path, variables: &Path) -> Command {
+fn command(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    data: &Path,
+    variables: &Path,
+) -> anyhow::Result<Command> {
     let mut host = Command::new(workspace.program("ota-host"));
     host.current_dir(&workspace.root)
         .args(["--from", "spin.toml", "--data-dir"])
@@ -92,15 +97,15 @@ fn command(workspace: &Workspace, arguments: &Arguments, data: &Path, variables:
     }
     // The manifest names the usual folder; built elsewhere, the components are there.
     if workspace.target != workspace.root.join("target") {
-        for package in
-            workspace.components().filter(|p| p.folder.starts_with(workspace.root.join("functions")))
-        {
+        let manifest = std::fs::read_to_string(workspace.root.join("spin.toml")).context("spin.toml")?;
+        let is_in_it = |name: &str| manifest.contains(&format!("[component.{name}]"));
+        for package in workspace.components().filter(|package| is_in_it(&package.name)) {
             let file =
                 workspace.wasm().join(format!("{}.wasm", package.component.as_deref().unwrap_or_default()));
             host.args(["--component", &format!("{}={}", package.name, file.display())]);
         }
     }
-    host
+    Ok(host)
 }
 
 /// Waits for the ready line; what comes after it is printed as it comes.

@@ -28,6 +28,7 @@ impl Gate for TestGate {
             let refused = |reason: &str| LoginDecision::Refused { reason: reason.to_owned() };
             match (login.username.as_str(), login.password.as_slice()) {
                 (_, b"panic") => panic!("a gate that fails"),
+                (_, b"later") => LoginDecision::TurnedAway { reason: "not now".to_owned() },
                 (_, b"never") => std::future::pending().await,
                 ("service", b"good") => LoginDecision::Service,
                 (username, b"good") => match username.split_once('&') {

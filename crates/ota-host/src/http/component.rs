@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,7 @@ impl HandlerState for HttpComponent {
             proxy,
             view: WasiHttpView::http,
             expiration: Expiration { alarm: Box::pin(tokio::time::sleep(IDLE_TIMEOUT)) },
-            state: Worker { component: self.context.name.clone() },
+            state: Worker { context: self.context.clone(), requests: AtomicUsize::new(0) },
         })
     }
 }
@@ -115,9 +116,10 @@ impl WorkerExpiration for Expiration {
     }
 }
 
-/// Decides which requests an instance takes.
+/// Decides which requests an instance takes, and counts them.
 pub(crate) struct Worker {
-    component: Arc<str>,
+    context: Arc<ComponentContext>,
+    requests: AtomicUsize,
 }
 
 impl WorkerState for Worker {
@@ -140,12 +142,14 @@ impl WorkerState for Worker {
         (): (),
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         Box::pin(tokio::time::sleep(RESPONSE_TIMEOUT))
     }
 
-    fn drop(&self, _: Store<GuestState>, result: wasmtime::Result<()>) {
+    fn drop(&self, store: Store<GuestState>, result: wasmtime::Result<()>) {
+        self.context.usage.ended(self.requests.load(Ordering::Relaxed), engine::instructions(&store));
         if let Err(error) = result {
-            tracing::error!(component = %self.component, error = format_args!("{error:?}"), "an instance failed");
+            tracing::error!(component = %self.context.name, error = format_args!("{error:?}"), "an instance failed");
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The key-value store: SQLite in Spin's own table layout, so that either can open a file the other wrote.
 //!
-//! Reads run where they are asked for, on one of a few reading connections: with the page in memory a read takes
-//! some microseconds, less than handing it to another thread. Writes go to one writing thread, which commits what
-//! has piled up in one transaction ([`writer`]); an acknowledged write is on disk.
+//! Reads run where they are asked for: what was used last is in memory ([`cache`]), and the rest comes from one of a few reading
+//! connections in some microseconds, less than handing it to another thread takes. Writes go to one writing thread, which commits
+//! what has piled up in one transaction ([`writer`]); an acknowledged write is on disk.
 
+mod cache;
 pub(crate) mod guest;
+mod lock;
 mod writer;
 
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use self::cache::Cache;
 use self::writer::{Write, Writer};
 use crate::metrics::Metrics;
 
@@ -68,6 +72,8 @@ pub enum KeyValueError {
     },
     /// SQLite failed. Shared, since one failed commit fails every write in it.
     Sqlite(Arc<rusqlite::Error>),
+    /// The store cannot be this host's alone; why.
+    Lock(String),
     /// The store is shutting down.
     Closed,
 }
@@ -79,6 +85,7 @@ impl fmt::Display for KeyValueError {
             Self::NotACounter { key, bytes } => write!(f, "`{key}` holds {bytes} bytes, which is no counter"),
             Self::CounterOverflow { key } => write!(f, "counter `{key}` would overflow"),
             Self::Sqlite(error) => write!(f, "{error}"),
+            Self::Lock(why) => write!(f, "it cannot be locked: {why}"),
             Self::Closed => f.write_str("the store is closed"),
         }
     }
@@ -95,10 +102,13 @@ impl From<rusqlite::Error> for KeyValueError {
 /// An open store file.
 #[derive(Debug)]
 pub struct KeyValueStore {
+    cache: Arc<Cache>,
     readers: Vec<Mutex<Connection>>,
     next_reader: AtomicUsize,
     writer: Writer,
     metrics: Arc<Metrics>,
+    /// Given back last.
+    _lock: File,
 }
 
 impl KeyValueStore {
@@ -108,13 +118,16 @@ impl KeyValueStore {
     ///
     /// Outside of a Tokio runtime, in which writes are answered.
     pub fn open(path: &Path, mode: KeyValueMode, metrics: Arc<Metrics>) -> Result<Self, KeyValueError> {
+        let lock = lock::take(path)?;
+        let cache = Arc::new(Cache::new());
         // The writer first: it makes the table and turns the file to write-ahead logging.
-        let writer = Writer::start(writer::open(path)?, mode, tokio::runtime::Handle::current())
-            .map_err(|_| KeyValueError::Closed)?;
+        let writer =
+            Writer::start(writer::open(path)?, mode, cache.clone(), tokio::runtime::Handle::current())
+                .map_err(|_| KeyValueError::Closed)?;
         let readers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, READERS_MAX);
         let readers =
             (0..readers).map(|_| Ok(Mutex::new(open_reader(path)?))).collect::<Result<_, KeyValueError>>()?;
-        Ok(Self { readers, next_reader: AtomicUsize::new(0), writer, metrics })
+        Ok(Self { cache, readers, next_reader: AtomicUsize::new(0), writer, metrics, _lock: lock })
     }
 
     /// Counts of the operations so far.
@@ -145,10 +158,20 @@ impl KeyValueStore {
     /// Reads without being counted.
     fn peek(&self, store: &str, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
         check_key(key)?;
+        let name = cache::name(store, key);
+        let since = match self.cache.get(&name) {
+            Ok(value) => return Ok(Some(value)),
+            Err(since) => since,
+        };
         let reader = self.reader();
         let mut statement =
             reader.prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?;
-        Ok(statement.query_row([store, key], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).optional()?)
+        let value =
+            statement.query_row([store, key], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).optional()?;
+        if let Some(value) = &value {
+            self.cache.found(name, value, since);
+        }
+        Ok(value)
     }
 
     /// Whether there is a value under a key.

@@ -146,3 +146,40 @@ async fn operations_are_counted_by_kind() {
     let counts = kv.metrics().key_value().since(before);
     assert_eq!(counts, KeyValueCounts { reads: 1, writes: 2, swaps: 1, increments: 1 });
 }
+
+#[tokio::test]
+async fn what_is_kept_in_memory_is_what_the_file_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kv.db");
+    let kv = open(&path, KeyValueMode::Correct);
+    let store = store();
+    kv.set(&store, "a".into(), b"1".to_vec()).await.unwrap();
+    assert_eq!(kv.get("default", "a").unwrap(), Some(b"1".to_vec()));
+    assert_eq!(kv.swap(&store, "a".into(), Some(b"0".to_vec()), b"2".to_vec()).await.unwrap(), Swap::Stale);
+    assert_eq!(kv.get("default", "a").unwrap(), Some(b"1".to_vec()));
+    let swapped = kv.swap(&store, "a".into(), Some(b"1".to_vec()), b"2".to_vec()).await.unwrap();
+    assert_eq!((swapped, kv.get("default", "a").unwrap()), (Swap::Swapped, Some(b"2".to_vec())));
+    assert_eq!(kv.increment(&store, "n".into(), 3).await.unwrap(), 3);
+    assert_eq!(kv.get("default", "n").unwrap(), Some(3i64.to_le_bytes().to_vec()));
+    // Of several pairs one cannot be stored, and so none is.
+    let other = Connection::open(&path).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON spin_key_value WHEN NEW.key = 'n'
+         BEGIN SELECT RAISE(FAIL, 'no'); END";
+    other.execute_batch(refuse).unwrap();
+    let pairs = vec![("a".to_owned(), b"3".to_vec()), ("n".to_owned(), b"4".to_vec())];
+    assert!(kv.set_many(&store, pairs).await.is_err());
+    assert_eq!(kv.get("default", "a").unwrap(), Some(b"2".to_vec()));
+    kv.delete(&store, vec!["a".into()]).await.unwrap();
+    assert_eq!(kv.get("default", "a").unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_store_is_open_in_one_host_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kv.db");
+    let kv = open(&path, KeyValueMode::Correct);
+    let second = KeyValueStore::open(&path, KeyValueMode::Correct, Arc::default());
+    assert!(matches!(second, Err(KeyValueError::Lock(_))), "{second:?}");
+    drop(kv);
+    open(&path, KeyValueMode::Correct);
+}

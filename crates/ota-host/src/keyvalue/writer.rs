@@ -3,20 +3,31 @@
 //! While one commit waits for the disk, further writes queue up; they share the next commit, and so its one flush.
 //! That makes a durable write (`synchronous=FULL`) about as cheap as a volatile one under load. Inside the
 //! transaction each write is a statement or a savepoint of its own, so one that fails does not fail the others.
+//!
+//! A fast disk makes that worse: it commits two or three writes at a time, each with all that a commit costs. So when several have
+//! shared a commit, the next waits a moment for company, as PostgreSQL's `commit_delay` does.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::cache::{self, Cache, Written};
 use super::{KeyValueError, KeyValueMode, Swap, connect};
 
 /// Writes in one commit. Bounds how long the first of them waits for the last.
 const COMMIT_WRITES_MAX: usize = 512;
+
+/// Writes that share a commit when there is so much to do that the next commit waits for company.
+const COMPANY_MIN: usize = 2;
+
+/// How long it waits: less than a commit takes on most disks.
+const COMPANY_WAIT: Duration = Duration::from_micros(700);
 
 /// Pages of the log before it is copied into the file: 16 MiB, so that a busy store is not forever copying.
 const CHECKPOINT_PAGES: i64 = 4096;
@@ -96,13 +107,14 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         mode: KeyValueMode,
+        cache: Arc<Cache>,
         runtime: Handle,
     ) -> std::io::Result<Self> {
         let queue = Arc::<Queue>::default();
         let close_at_end = CloseAtEnd(queue.clone());
         let thread = std::thread::Builder::new()
             .name("key-value-writer".to_owned())
-            .spawn(move || write_until_closed(connection, mode, &runtime, &close_at_end.0))?;
+            .spawn(move || write_until_closed(connection, mode, &cache, &runtime, &close_at_end.0))?;
         Ok(Self { queue, thread: Some(thread) })
     }
 
@@ -157,9 +169,20 @@ pub(super) fn open(path: &Path) -> Outcome<Connection> {
     Ok(connection)
 }
 
-fn write_until_closed(mut connection: Connection, mode: KeyValueMode, runtime: &Handle, queue: &Queue) {
+fn write_until_closed(
+    mut connection: Connection,
+    mode: KeyValueMode,
+    cache: &Cache,
+    runtime: &Handle,
+    queue: &Queue,
+) {
+    let mut shared = 0;
     loop {
+        if shared >= COMPANY_MIN && !queue.closed.load(Ordering::SeqCst) {
+            std::thread::sleep(COMPANY_WAIT);
+        }
         let mut writes = std::mem::take(&mut *queue.lock());
+        shared = writes.len();
         if writes.is_empty() {
             if queue.closed.load(Ordering::SeqCst) {
                 return;
@@ -168,7 +191,7 @@ fn write_until_closed(mut connection: Connection, mode: KeyValueMode, runtime: &
         }
         while !writes.is_empty() {
             let together = writes.drain(..writes.len().min(COMMIT_WRITES_MAX));
-            let (done, committed) = write_together(&mut connection, mode, together);
+            let (done, committed) = write_together(&mut connection, mode, cache, together);
             runtime.spawn(async move { done.into_iter().for_each(|done| done.answer(&committed)) });
         }
     }
@@ -177,19 +200,24 @@ fn write_until_closed(mut connection: Connection, mode: KeyValueMode, runtime: &
 fn write_together(
     connection: &mut Connection,
     mode: KeyValueMode,
+    cache: &Cache,
     batch: impl Iterator<Item = (Arc<str>, Write)>,
 ) -> (Vec<Done>, Outcome<()>) {
     let begun = connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
-    let mut done = Vec::new();
+    let (mut done, mut written) = (Vec::new(), Vec::new());
     for (store, write) in batch {
-        done.push(perform(connection, mode, &store, write));
+        done.push(perform(connection, mode, &store, write, &mut written));
     }
     let committed = match begun {
         Ok(_) => commit(connection),
         Err(error) => Err(error.into()),
     };
-    if let Err(error) = &committed {
-        tracing::error!(%error, writes = done.len(), "a key-value commit failed");
+    match &committed {
+        Ok(()) => cache.committed(written),
+        Err(error) => {
+            cache.clear();
+            tracing::error!(%error, writes = done.len(), "a key-value commit failed");
+        }
     }
     (done, committed)
 }
@@ -212,26 +240,49 @@ fn commit(connection: &Connection) -> Outcome<()> {
     })
 }
 
-fn perform(connection: &mut Connection, mode: KeyValueMode, store: &str, write: Write) -> Done {
+/// Carries out a write, and notes in `written` what it has changed.
+fn perform(
+    connection: &mut Connection,
+    mode: KeyValueMode,
+    store: &str,
+    write: Write,
+    written: &mut Vec<Written>,
+) -> Done {
     // Outside a transaction every statement would commit by itself, and be answered as failed.
     let open = || if connection.is_autocommit() { Err(KeyValueError::Closed) } else { Ok(()) };
     match write {
         Write::Set { pairs, reply } => {
             let result = open()
                 .and_then(|()| all_or_none(connection, pairs.len(), || set_all(connection, store, &pairs)));
+            if result.is_ok() {
+                written.extend(pairs.into_iter().map(|(key, value)| (cache::name(store, &key), Some(value))));
+            }
             Done::Unit(reply, result)
         }
         Write::Delete { keys, reply } => {
             let result = open()
                 .and_then(|()| all_or_none(connection, keys.len(), || delete_all(connection, store, &keys)));
+            if result.is_ok() {
+                written.extend(keys.iter().map(|key| (cache::name(store, key), None)));
+            }
             Done::Unit(reply, result)
         }
         Write::Increment { key, delta, reply } => {
-            Done::Number(reply, open().and_then(|()| increment(connection, store, key, delta)))
+            let name = cache::name(store, &key);
+            let result = open().and_then(|()| increment(connection, store, key, delta));
+            if let Ok(after) = result
+                && delta != 0
+            {
+                written.push((name, Some(after.to_le_bytes().to_vec())));
+            }
+            Done::Number(reply, result)
         }
         Write::Swap { key, expected, value, reply } => {
             let result =
                 open().and_then(|()| swap(connection, mode, store, &key, expected.as_deref(), &value));
+            if matches!(result, Ok(Swap::Swapped)) {
+                written.push((cache::name(store, &key), Some(value)));
+            }
             Done::Swap(reply, result)
         }
     }

@@ -4,7 +4,6 @@ use ota_core::batch::{Batch, DryRun, TargetSelection};
 use ota_core::ids::DeviceName;
 use ota_core::time::Timestamp;
 
-use super::corrupt;
 use crate::keys;
 use crate::kv::Kv;
 use crate::shard::{Shard, hash, locate};
@@ -57,7 +56,7 @@ pub async fn dry_run(
     let product = &batch.product_key;
     let Some(shape) = shards::shape(kv, product).await? else { return Ok(None) };
     let busy = || StoreError::Contention { key: keys::fleet(product) };
-    if shape.splitting {
+    if shape.is_splitting() {
         return Err(busy());
     }
     let mut cursor = from.unwrap_or(DryRunCursor { shards: shape.shards, ..DryRunCursor::default() });
@@ -80,7 +79,7 @@ pub async fn dry_run(
     let chosen = choose(batch, &found, &mut cursor)?;
     let mut run = DryRun::default();
     for (at, shard) in &found {
-        for device in shard.devices().map_err(corrupt(product, *at))? {
+        for device in shard.devices().map_err(shards::corrupt(product, *at))? {
             run.reach(&chosen, &device, &shard.briefs, now);
         }
     }
@@ -114,7 +113,7 @@ fn choose(batch: &Batch, found: &[(u32, Shard)], cursor: &mut DryRunCursor) -> R
     }
     let mut eligible: Vec<DeviceName> = Vec::new();
     for (at, shard) in found {
-        let devices = shard.devices().map_err(corrupt(&batch.product_key, *at))?;
+        let devices = shard.devices().map_err(shards::corrupt(&batch.product_key, *at))?;
         eligible.extend(devices.into_iter().filter(|d| batch.is_eligible(d)).map(|device| device.name));
     }
     let chosen = batch.clone().with_share(&eligible.iter().collect::<Vec<_>>(), cursor.eligible);

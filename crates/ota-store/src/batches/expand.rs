@@ -5,7 +5,7 @@ use ota_core::ids::BatchId;
 use ota_core::time::Timestamp;
 
 use super::look::page_of;
-use super::{StoredBatch, change, corrupt, get, visits};
+use super::{StoredBatch, change, get, visits};
 use crate::kv::Kv;
 use crate::shards::{self, Shape};
 use crate::transact::{Change, StoreError};
@@ -99,7 +99,7 @@ pub async fn close_joining(
 /// The store's.
 pub async fn count_eligible(kv: &impl Kv, batch: &Batch, shard: u32) -> Result<u32, StoreError> {
     let Some(found) = shards::load_shard(kv, &batch.product_key, shard).await? else { return Ok(0) };
-    let devices = found.devices().map_err(corrupt(&batch.product_key, shard))?;
+    let devices = found.devices().map_err(shards::corrupt(&batch.product_key, shard))?;
     Ok(devices.iter().filter(|device| batch.is_eligible(device)).count() as u32)
 }
 
@@ -119,15 +119,15 @@ pub async fn expand(
     if stored.expanded || stored.drained {
         return Ok(done);
     }
-    let mut expansion = Expansion::default();
     if !stored.batch.takes_devices() {
         // Devices that were not reached yet get no task that would only be canceled.
-        expansion.done = true;
-        return finish(kv, &stored, expansion, now).await;
+        stop(kv, id, now).await?;
+        return Ok(done);
     }
+    let mut expansion = Expansion::default();
     while let TargetSelection::Gray { cutoff: None, .. } = stored.batch.target {
         let Some(shape) = shards::shape(kv, &stored.batch.product_key).await? else { return Ok(done) };
-        if shape.splitting || expansion.visited >= shards_max {
+        if shape.is_splitting() || expansion.visited >= shards_max {
             return Ok(expansion);
         }
         expansion.visited += search(kv, &mut stored, shape, shards_max - expansion.visited, now).await?;
@@ -142,8 +142,10 @@ pub async fn expand(
         let mut at = if named { 0 } else { stored.expand_cursor as usize };
         // The first shard that has to be looked at again.
         let mut again = usize::MAX;
-        while at < visits.len() && expansion.visited < shards_max {
-            let made = expand_shard(kv, &stored.batch, visits[at].shard, &open, now).await?;
+        while let Some(visit) = visits.get(at)
+            && expansion.visited < shards_max
+        {
+            let made = expand_shard(kv, &stored.batch, visit.shard, &open, now).await?;
             again = again.min(if made.is_none() { at } else { usize::MAX });
             expansion.made += made.unwrap_or(0);
             expansion.visited += u32::from(!named || made != Some(0));
@@ -152,13 +154,28 @@ pub async fn expand(
         let reached = at.min(again);
         stored.expand_cursor = stored.expand_cursor.max(reached as u32);
         let same = shards::shape(kv, &stored.batch.product_key).await? == Some(shape);
-        expansion.done = reached >= visits.len() && same && !shape.splitting;
+        expansion.done = reached >= visits.len() && same && !shape.is_splitting();
         // Whoever began a split is at it; the next step looks again.
-        if expansion.done || shape.splitting || again < at {
+        if expansion.done || shape.is_splitting() || again < at {
             break;
         }
     }
     finish(kv, &stored, expansion, now).await
+}
+
+/// Ends an expansion before it has reached every device. Somebody who began before it was stopped may still give devices their
+/// tasks, in shards that nobody will come to again: the batch is held open until they have, or must be dead.
+async fn stop(kv: &impl Kv, id: BatchId, now: Timestamp) -> Result<(), StoreError> {
+    change(kv, id, now, |stored| {
+        if stored.expanded {
+            return (false, ());
+        }
+        stored.expanded = true;
+        stored.hold_open(now);
+        (true, ())
+    })
+    .await?;
+    Ok(())
 }
 
 /// Notes how far an expansion came.
@@ -200,7 +217,7 @@ async fn search(
     let visited = end.saturating_sub(cursor);
     for shard in cursor..end {
         let Some(found) = shards::load_shard(kv, &stored.batch.product_key, shard).await? else { continue };
-        let devices = found.devices().map_err(corrupt(&stored.batch.product_key, shard))?;
+        let devices = found.devices().map_err(shards::corrupt(&stored.batch.product_key, shard))?;
         for device in devices.iter().filter(|device| stored.batch.is_eligible(device)) {
             walk.search.count(gray_key(stored.batch.id, &device.name));
         }

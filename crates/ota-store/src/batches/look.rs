@@ -9,7 +9,7 @@ use ota_core::ids::{BatchId, DeviceName};
 use ota_core::task::Task;
 use ota_core::time::Timestamp;
 
-use super::{Page, StoredBatch, corrupt};
+use super::{Page, StoredBatch};
 use crate::keys;
 use crate::kv::Kv;
 use crate::shard::{Shard, hash, locate};
@@ -28,6 +28,52 @@ pub struct Visit {
     pub page: u32,
     /// Whether every slot of the page belongs to this visit; otherwise only those of the shard's devices do.
     pub whole_page: bool,
+}
+
+/// The visits of a walk over a batch, in their order. Those of a whole fleet are not written out: a fleet may have tens of
+/// thousands of shards, and a page of a list needs some few.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visits(Written);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Written {
+    /// Every shard of a fleet that has so many, each with the page of its number.
+    Whole(u32),
+    Out(Vec<Visit>),
+}
+
+impl Visits {
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Written::Whole(shards) => *shards as usize,
+            Written::Out(visits) => visits.len(),
+        }
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the visit of this place in the walk.
+    pub fn get(&self, at: usize) -> Option<Visit> {
+        match &self.0 {
+            Written::Whole(shards) => u32::try_from(at).ok().filter(|at| at < shards).map(Visit::whole),
+            Written::Out(visits) => visits.get(at).copied(),
+        }
+    }
+
+    /// Returns all of them.
+    pub fn iter(&self) -> impl Iterator<Item = Visit> + '_ {
+        (0..self.len()).filter_map(|at| self.get(at))
+    }
+}
+
+impl Visit {
+    fn whole(shard: u32) -> Self {
+        Self { shard, page: shard, whole_page: true }
+    }
 }
 
 /// What a visit found of the batch.
@@ -67,10 +113,9 @@ pub(super) fn page_of(batch: &Batch, shard: u32) -> u32 {
 }
 
 /// Returns the visits of a walk over a batch, given the number of shards of its fleet.
-pub fn visits(batch: &Batch, shards: u32) -> Vec<Visit> {
-    let whole = |shard| Visit { shard, page: shard, whole_page: true };
+pub fn visits(batch: &Batch, shards: u32) -> Visits {
     let TargetSelection::Specific { devices, listed } = &batch.target else {
-        return (0..shards).map(whole).collect();
+        return Visits(Written::Whole(shards));
     };
     let modulus = shards.max(1).next_power_of_two();
     let mut at: Vec<u32> = devices
@@ -85,11 +130,11 @@ pub fn visits(batch: &Batch, shards: u32) -> Vec<Visit> {
         .collect();
     at.sort_unstable();
     at.dedup();
-    if *listed {
-        at.into_iter().map(whole).collect()
+    Visits(Written::Out(if *listed {
+        at.into_iter().map(Visit::whole).collect()
     } else {
         at.into_iter().map(|shard| Visit { shard, page: 0, whole_page: false }).collect()
-    }
+    }))
 }
 
 /// Looks at one visit's tasks of the batch: one read of the shard, one of the page, and more if devices have moved.
@@ -125,7 +170,7 @@ async fn leave_to_others(
     for (at, names) in moved {
         let Some(shard) = shards::load_shard(kv, &batch.product_key, at).await? else { continue };
         for name in names {
-            let device = shard.get(&name).map_err(corrupt(&batch.product_key, at))?;
+            let device = shard.get(&name).map_err(shards::corrupt(&batch.product_key, at))?;
             let is_back = device.is_some_and(|device| {
                 device.tasks.iter().chain(&device.ended).any(|task| task.batch_id == batch.id)
             });
@@ -145,7 +190,7 @@ async fn look_in(
     shards: u32,
     shard: &Shard,
 ) -> Result<Found, StoreError> {
-    let devices = shard.devices().map_err(corrupt(&batch.product_key, visit.shard))?;
+    let devices = shard.devices().map_err(shards::corrupt(&batch.product_key, visit.shard))?;
     let page: Page = load(kv, &keys::page(batch.id, visit.page)).await?.unwrap_or_default();
     let mut found = Found {
         joining: shard.brief(batch.id).is_some_and(|brief| brief.joining.is_some()),
@@ -265,7 +310,7 @@ pub async fn counts(
         return Ok((stored.counts, stored.counted_at));
     }
     let mut counts = TaskCounts::default();
-    for visit in visits {
+    for visit in visits.iter() {
         counts.merge(&look(kv, &stored.batch, visit, shape.shards).await?.counts(stored.batch.id));
     }
     Ok((counts, now))

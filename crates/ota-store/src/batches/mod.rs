@@ -15,15 +15,15 @@ mod record;
 mod tasks;
 
 use ota_core::batch::{Batch, BatchStatus, GraySearch, History, RateWindow, TargetSelection, TaskCounts};
-use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
+use ota_core::ids::{BatchId, DeviceName, DeviceRef};
 use ota_core::task::Task;
 use ota_core::time::Timestamp;
 
 pub use self::dry_run::{DryRunCursor, DryRunPart, dry_run};
 pub use self::expand::{Expansion, close_joining, count_eligible, expand, expand_shard};
 pub use self::history::{history, note_history};
-pub use self::look::{Found, ListedTask, Visit, counts, look, task_of, visits};
-pub use self::record::{record, record_shard};
+pub use self::look::{Found, ListedTask, Visit, Visits, counts, look, task_of, visits};
+pub use self::record::{record, record_found, record_shard, record_shard_of};
 pub use self::tasks::{Reupgrade, reupgrade};
 use crate::claim::{self, Claim};
 use crate::keys;
@@ -63,6 +63,13 @@ pub struct StoredBatch {
     pub rate: RateWindow,
     /// What the request said, so that the same idempotency key with other words is noticed.
     pub fingerprint: [u8; 16],
+    /// When each request began that is about to queue an ended task again, and when the giving of tasks was stopped while somebody
+    /// may have been at it. Until they have done so, or must be dead, the batch is not done with: a walk that has not met such a
+    /// task says nothing.
+    pub reopening: Vec<Timestamp>,
+    /// How often a walk has ended, or a task was queued again. What a walk has counted that began before is not believed: it may
+    /// have been where the task is too early, and of two walks that overlap neither confirms the other.
+    pub walks: u32,
 }
 
 /// A walk that counts the eligible devices of a gray rollout.
@@ -77,6 +84,13 @@ pub struct GrayWalk {
 /// Some of the names of an uploaded device list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names(pub Vec<DeviceName>);
+
+/// How long a request that queues an ended task again is waited for: it may live as long as claims are held for one, and so
+/// may a walk that began right before it did what it came for.
+const REOPENING_MS: u64 = 2 * claim::GRACE_MS;
+
+/// Requests that may be about to queue a task of one batch; each has a mark in the batch's record.
+const REOPENING_MAX: usize = 64;
 
 /// Names of one value: some 70 KB at the most.
 const NAMES_PER_PAGE: usize = 2_000;
@@ -120,7 +134,29 @@ impl StoredBatch {
             counts: TaskCounts::default(),
             rate: RateWindow::default(),
             fingerprint,
+            reopening: Vec::new(),
+            walks: 0,
         }
+    }
+
+    /// Holds the batch open for somebody who may be about to queue a task that no walk has met. Returns the mark to take away once
+    /// that is done; it loses its meaning by itself after a while.
+    fn hold_open(&mut self, now: Timestamp) -> Timestamp {
+        self.reopening.retain(|since| now.ms_since(*since) < REOPENING_MS);
+        if self.reopening.len() >= REOPENING_MAX {
+            // The oldest is the likeliest to be dead.
+            self.reopening.remove(0);
+        }
+        // Of two in one millisecond each has a mark of its own.
+        let last = self.reopening.iter().max().map_or(now, |last| last.plus_ms(1));
+        let mark = now.max(last);
+        self.reopening.push(mark);
+        mark
+    }
+
+    /// Tells whether somebody may be about to queue a task that no walk has met.
+    pub fn is_reopening(&self, now: Timestamp) -> bool {
+        self.reopening.iter().any(|since| now.ms_since(*since) < REOPENING_MS)
     }
 }
 
@@ -158,7 +194,7 @@ pub async fn create(
 ) -> Result<Option<StoredBatch>, StoreError> {
     let id = stored.batch.id;
     // Whoever walks these lists passes over an id that has no record (yet).
-    if !work::add_batch(kv, id, now).await? {
+    if !work::add_new_batch(kv, id, now).await? {
         return Ok(None);
     }
     log::append(kv, &keys::package_batches(stored.batch.package_id), id.0, now).await?;
@@ -260,9 +296,4 @@ pub async fn change<T>(
 /// Returns a device's identity in the batch's product.
 pub fn device_ref(batch: &Batch, name: &DeviceName) -> DeviceRef {
     DeviceRef { product_key: batch.product_key.clone(), device_name: name.clone() }
-}
-
-fn corrupt(product: &ProductKey, shard: u32) -> impl FnOnce(Corrupt) -> StoreError {
-    let key = keys::shard(product, shard);
-    move |source| StoreError::Corrupt { key, source }
 }

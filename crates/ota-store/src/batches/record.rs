@@ -7,7 +7,7 @@ use ota_core::ids::{BatchId, DeviceName, DeviceRef, ProductKey};
 use ota_core::task::Task;
 use ota_core::time::Timestamp;
 
-use super::{Page, corrupt};
+use super::Page;
 use crate::keys;
 use crate::kv::Kv;
 use crate::shard::Shard;
@@ -48,8 +48,37 @@ pub async fn record_shard(
     shard: u32,
     now: Timestamp,
 ) -> Result<u32, StoreError> {
-    let Some(found) = shards::load_shard(kv, product, shard).await? else { return Ok(0) };
-    let ended = ended_tasks(&found).map_err(corrupt(product, shard))?;
+    match shards::load_shard(kv, product, shard).await? {
+        Some(found) => record_found(kv, product, (shard, &found), now).await,
+        None => Ok(0),
+    }
+}
+
+/// Does what [`record_shard`] does to the shard that holds a device; `None` if there is no such product.
+///
+/// # Errors
+/// The store's.
+pub async fn record_shard_of(
+    kv: &impl Kv,
+    device: &DeviceRef,
+    now: Timestamp,
+) -> Result<Option<u32>, StoreError> {
+    let found = shards::load_for(kv, &device.product_key, &device.device_name, now).await?;
+    let Some((shard, found)) = found else { return Ok(None) };
+    record_found(kv, &device.product_key, (shard, &found), now).await.map(Some)
+}
+
+/// Does what [`record_shard`] does to a shard, by its number, that has just been read.
+///
+/// # Errors
+/// The store's.
+pub async fn record_found(
+    kv: &impl Kv,
+    product: &ProductKey,
+    (shard, found): (u32, &Shard),
+    now: Timestamp,
+) -> Result<u32, StoreError> {
+    let ended = ended_tasks(found).map_err(shards::corrupt(product, shard))?;
     if ended.is_empty() && found.outbox.is_empty() {
         return Ok(0);
     }
@@ -61,7 +90,7 @@ pub async fn record_shard(
     for ((batch, page), ended) in &pages {
         record(kv, *batch, *page, ended, now).await?;
     }
-    events::append(kv, happenings(product, &found, &ended), now).await?;
+    events::append(kv, happenings(product, found, &ended), now).await?;
     let removed = shards::update_shard(kv, product, shard, now, |shard| {
         let mut removed = 0;
         for (name, task) in &ended {

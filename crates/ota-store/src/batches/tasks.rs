@@ -6,7 +6,7 @@ use ota_core::ids::{BatchId, DeviceName};
 use ota_core::task::{Task, TaskEvent, TaskStatus};
 use ota_core::time::Timestamp;
 
-use super::{change, record_shard, task_of};
+use super::{Sweep, change, device_ref, record_shard_of, task_of};
 use crate::kv::Kv;
 use crate::shards;
 use crate::transact::{Change, StoreError};
@@ -44,21 +44,14 @@ pub async fn reupgrade(
     if !matches!(task.status, TaskStatus::Failed | TaskStatus::Canceled) {
         return Ok(Reupgrade::NotEnded(task.status));
     }
+    let mut mark = None;
     if !dry {
-        // Opened first: a task in a batch that nobody looks after would wait for ever.
-        if !work::add_batch(kv, batch.id, now).await? {
+        mark = open(kv, batch, now).await?;
+        if mark.is_none() {
             return Ok(Reupgrade::TooManyOpen);
         }
-        change(kv, batch.id, now, |stored| {
-            let changed = stored.drained;
-            stored.drained = false;
-            (changed, ())
-        })
-        .await?;
         // The end that is about to be undone is told first.
-        if let Some((shard, _)) = shards::load_for(kv, &batch.product_key, device, now).await? {
-            record_shard(kv, &batch.product_key, shard, now).await?;
-        }
+        record_shard_of(kv, &device_ref(batch, device), now).await?;
     }
     let changed = shards::update_for(kv, &batch.product_key, device, now, |shard, _| {
         let Some(mut found) = shard.get(device)? else { return Ok(Change::Keep(Reupgrade::Unknown)) };
@@ -72,7 +65,40 @@ pub async fn reupgrade(
         }
         Ok(Change::Put((), answer))
     });
-    Ok(changed.await?.unwrap_or(Reupgrade::Unknown))
+    let answer = changed.await?.unwrap_or(Reupgrade::Unknown);
+    if let Some(mark) = mark {
+        close(kv, batch, mark, now).await?;
+    }
+    Ok(answer)
+}
+
+/// Opens a batch for a task that is about to be queued again: a task in a batch that nobody looks after would wait for ever.
+/// Returns the mark that holds it open until then; `None` if too many batches are open.
+async fn open(kv: &impl Kv, batch: &Batch, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+    if !work::add_batch(kv, batch.id, now).await? {
+        return Ok(None);
+    }
+    let marked = change(kv, batch.id, now, |stored| {
+        stored.drained = false;
+        (true, stored.hold_open(now))
+    });
+    let mark = marked.await?.unwrap_or(now);
+    // Whoever was just done with the batch may have taken it off the list in between.
+    let is_listed = work::add_batch(kv, batch.id, now).await?;
+    Ok(is_listed.then_some(mark))
+}
+
+/// Takes the mark away. Walks that are under way may have been where the task is before it was queued: what they have counted
+/// does not count.
+async fn close(kv: &impl Kv, batch: &Batch, mark: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+    change(kv, batch.id, now, |stored| {
+        stored.reopening.retain(|since| *since != mark);
+        stored.sweep = Sweep::default();
+        stored.walks = stored.walks.wrapping_add(1);
+        (true, ())
+    })
+    .await?;
+    Ok(())
 }
 
 fn requeue(device: &mut Device, task: &Task, batch: &Batch, now: Timestamp) -> Reupgrade {

@@ -93,6 +93,11 @@ struct BatchRecord<'a> {
     /// Absent in batches that are older than it.
     #[n(41)]
     progressed_at: Option<u64>,
+    /// Absent when nobody is about to queue a task again.
+    #[n(42)]
+    reopening: Option<Vec<u64>>,
+    #[n(43)]
+    walks: Option<u32>,
 }
 
 /// A target that is neither all devices nor named ones.
@@ -313,6 +318,8 @@ impl Record for StoredBatch {
             announced: self.announced.map(BatchStatus::as_str),
             download: (batch.download != DownloadProtocol::Https).then(|| batch.download.as_str()),
             progressed_at: Some(self.progressed_at.0),
+            reopening: (!self.reopening.is_empty()).then(|| self.reopening.iter().map(|at| at.0).collect()),
+            walks: (self.walks > 0).then_some(self.walks),
         };
         write_body(&record, out);
     }
@@ -391,6 +398,8 @@ impl Record for StoredBatch {
             progressed_at: Timestamp(record.progressed_at.unwrap_or(record.counted_at)),
             rate: RateWindow { grants: record.grants },
             fingerprint: record.fingerprint,
+            reopening: record.reopening.unwrap_or_default().into_iter().map(Timestamp).collect(),
+            walks: record.walks.unwrap_or(0),
         })
     }
 }

@@ -9,7 +9,7 @@ use super::{Corrupt, Record, read_body, write_body};
 use crate::log::LogHead;
 use crate::packages::{PackageCatalog, PackageEntry};
 use crate::products::ProductCatalog;
-use crate::shards::Shape;
+use crate::shards::{AHEAD_MAX, Shape};
 use crate::work::{LastTick, OpenBatches, OpenUpload, OpenUploads};
 
 #[derive(Encode, Decode)]
@@ -177,15 +177,23 @@ struct ShapeRecord {
     shards: u32,
     #[n(1)]
     splitting: bool,
+    #[n(2)]
+    ahead: Option<u32>,
+    #[n(3)]
+    there: Option<u16>,
 }
 
 impl Record for Shape {
     fn write(&self, out: &mut Vec<u8>) {
-        write_body(&ShapeRecord { shards: self.shards, splitting: self.splitting }, out);
+        let (ahead, there) = (Some(self.ahead), Some(self.there));
+        write_body(&ShapeRecord { shards: self.shards, splitting: self.is_splitting(), ahead, there }, out);
     }
 
     fn read(bytes: Vec<u8>) -> Result<Self, Corrupt> {
         let record: ShapeRecord = read_body(&bytes)?;
-        Ok(Self { shards: record.shards.max(1), splitting: record.splitting })
+        // The first shapes ever written knew of one split at a time.
+        let ahead = record.ahead.unwrap_or(record.splitting.into()).min(AHEAD_MAX);
+        let there = record.there.unwrap_or(0) & ((1_u32 << ahead) - 1) as u16;
+        Ok(Self { shards: record.shards.max(1), ahead, there })
     }
 }

@@ -40,6 +40,11 @@ pub(crate) const HEADER_LEN: usize = 9;
 
 /// A value that can be stored.
 pub trait Record: Sized {
+    /// About how many bytes the stored value takes, so that it is written without growing.
+    fn size_hint(&self) -> usize {
+        512
+    }
+
     /// Appends the body.
     fn write(&self, out: &mut Vec<u8>);
 
@@ -81,7 +86,7 @@ pub(crate) fn revision(bytes: &[u8]) -> u64 {
 
 /// Renders a record for storing.
 pub(crate) fn to_bytes(record: &impl Record, revision: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
+    let mut out = Vec::with_capacity(record.size_hint());
     out.push(VERSION);
     out.extend_from_slice(&revision.to_be_bytes());
     record.write(&mut out);
