@@ -1,11 +1,10 @@
-//! A request, and which function it goes to.
+//! A request of a story.
 
 use anyhow::anyhow;
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use ota_http::{Body, Response};
-use ota_platform::Platform;
+use ota_http::Body;
 use serde_json::Value;
 
 use crate::conforms::{self, Asked};
@@ -126,42 +125,5 @@ impl Call {
             request = request.header(name, value);
         }
         request.body(body).expect("a story's request is well formed")
-    }
-}
-
-/// Hands a request to the function that `spin.toml` routes it to.
-pub(crate) async fn answer<P: Platform>(platform: &P, request: http::Request<Body>) -> Response {
-    let path = request.uri().path().to_owned();
-    let under = |prefix: &str| path.starts_with(prefix);
-    if under("/v1/products") || under("/v1/settings") {
-        fleet::handle(platform, request).await
-    } else if under("/v1/packages/") && path.ends_with("/verification") {
-        package_verify::handle(platform, request).await
-    } else if under("/v1/uploads") || under("/v1/packages") || under("/v1/deltas") {
-        package_upload::handle(platform, request).await
-    } else if under("/v1/events") {
-        events::handle(platform, request).await
-    } else if under("/v1/webhooks") {
-        webhooks::handle(platform, request).await
-    } else if under("/v1/tokens") || under("/v1/audit") {
-        access::handle(platform, request).await
-    } else if path == "/metrics" {
-        metrics::handle(platform, request).await
-    } else if path == "/" || under("/console") {
-        console::handle(platform, request).await
-    } else if under("/cloud-api") {
-        cloud_api::handle(platform, request).await
-    } else if under("/v1/batches") || under("/v1/tasks") {
-        batch_create::handle(platform, request).await
-    } else if under("/d/") {
-        package_download::handle(platform, request).await
-    } else if under("/internal/device-auth") {
-        device_auth::handle(platform, request).await
-    } else if under("/internal/device-messages") {
-        progress_webhook::handle(platform, request).await
-    } else if under("/internal/dispatch") {
-        dispatch::handle(platform, request).await
-    } else {
-        panic!("spin.toml has no route for {path}")
     }
 }

@@ -6,11 +6,13 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 use toml::{Table, Value};
 
@@ -59,6 +61,8 @@ impl SpinProcess {
         }
         let child = command
             .current_dir(data.path())
+            // `spin up` starts a process for its triggers, which would outlive it when it is killed.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log file twice"))
             .stderr(log)
@@ -94,8 +98,10 @@ impl SpinProcess {
 
 impl Drop for SpinProcess {
     fn drop(&mut self) {
-        // A child that has ended already is as good.
-        let _ended = self.child.kill();
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // Processes that have ended already are as good.
+            let _ended = kill_process_group(group, Signal::KILL);
+        }
         let _reaped = self.child.wait();
         if thread::panicking() {
             eprintln!("--- the log of {PROGRAM}\n{}", self.log());

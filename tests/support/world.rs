@@ -254,7 +254,7 @@ impl World {
         let engine = self.0.engine.clone();
         let request = call.request();
         let answer = self.block_on(async move {
-            let response = call::answer(&engine, request).await;
+            let response = ::gateway::handle(&engine, request).await;
             let (parts, mut body) = response.into_parts();
             let (mut bytes, mut cut) = (Vec::new(), false);
             while let Some(frame) = body.frame().await {
@@ -379,7 +379,7 @@ fn interrupt(engine: &FakePlatform, mut rivals: Vec<(u64, u64, Call)>, answered:
             inside.advance_ms(ms);
             interrupt(&inside, rest, Rc::clone(&answered));
             // Memory never makes anybody wait, so one turn is all a handler needs.
-            let response = call::answer(&inside, rival.request()).now_or_never();
+            let response = ::gateway::handle(&inside, rival.request()).now_or_never();
             let status = response.expect("a handler over memory is ready at once").status().as_u16();
             if innermost {
                 answered.set(Some(status));

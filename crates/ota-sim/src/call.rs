@@ -1,8 +1,8 @@
-//! Requests of the service, and the functions they go to.
+//! Requests of the service.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use ota_http::{Body, Response};
+use ota_http::Body;
 use ota_platform::Platform;
 use serde_json::Value;
 
@@ -93,7 +93,7 @@ impl Answer {
 
 /// Makes a request, and reads its answer to the end.
 pub(crate) async fn make<P: Platform>(platform: P, call: Call) -> Answer {
-    let (parts, mut body) = route(&platform, call.request()).await.into_parts();
+    let (parts, mut body) = gateway::handle(&platform, call.request()).await.into_parts();
     let (mut bytes, mut is_cut) = (Vec::new(), false);
     while let Some(frame) = body.frame().await {
         match frame {
@@ -102,33 +102,4 @@ pub(crate) async fn make<P: Platform>(platform: P, call: Call) -> Answer {
         }
     }
     Answer { status: parts.status.as_u16(), body: bytes, is_cut }
-}
-
-/// Hands a request to the function that `spin.toml` routes it to.
-async fn route<P: Platform>(platform: &P, request: http::Request<Body>) -> Response {
-    let path = request.uri().path().to_owned();
-    let under = |prefix: &str| path.starts_with(prefix);
-    if under("/v1/products") {
-        fleet::handle(platform, request).await
-    } else if under("/v1/packages/") && path.ends_with("/verification") {
-        package_verify::handle(platform, request).await
-    } else if under("/v1/uploads") || under("/v1/packages") {
-        package_upload::handle(platform, request).await
-    } else if under("/v1/events") {
-        events::handle(platform, request).await
-    } else if under("/v1/webhooks") {
-        webhooks::handle(platform, request).await
-    } else if under("/v1/batches") || under("/v1/tasks") {
-        batch_create::handle(platform, request).await
-    } else if under("/d/") {
-        package_download::handle(platform, request).await
-    } else if under("/internal/device-auth") {
-        device_auth::handle(platform, request).await
-    } else if under("/internal/device-messages") {
-        progress_webhook::handle(platform, request).await
-    } else if under("/internal/dispatch") {
-        dispatch::handle(platform, request).await
-    } else {
-        panic!("the simulation asks for {path}, which is no route of it")
-    }
 }

@@ -1,12 +1,12 @@
 //! Handing a request to the function whose route it is.
 
-use ota_http::{Problem, Response};
-use ota_platform::{FetchBody, Platform};
+use ota_http::{Body, Problem, Response};
+use ota_platform::Platform;
 
 use crate::routes::{self, Function};
 
 /// Answers a request.
-pub async fn handle<P: Platform>(platform: &P, request: http::Request<FetchBody>) -> Response {
+pub async fn handle<P: Platform>(platform: &P, request: http::Request<Body>) -> Response {
     let Some(function) = routes::find(request.uri().path()) else {
         return Problem::no_route().into_response(platform.random());
     };
