@@ -239,6 +239,31 @@ fn a_block_is_read_and_nothing_is_written() {
 }
 
 #[test]
+fn r163_a_block_that_is_too_long_for_the_broker_is_answered_with_a_shorter_one() {
+    let (world, _, lamp, stream) = told();
+    world.engine().set_message_bytes_max(10_000);
+    let file = download(&lamp, stream, 600_000, 10_240);
+    assert_eq!(file, image(600_000));
+    // One that fits is not cut.
+    assert_eq!(lamp.ask_block(stream, 1, 9_000, 0).bytes.len(), 9_000);
+}
+
+#[test]
+fn an_answer_that_breaks_the_connection_is_asked_for_again() {
+    let (world, _, lamp, stream) = told();
+    let words = format!(
+        r#"{{"id":"1","params":{{"fileInfo":{{"streamId":{stream},"fileId":1}},"fileBlock":{{"size":10,"offset":0}}}}}}"#
+    );
+    let block = format!("/sys/{}/{}/thing/file/download", world.product_key(), lamp.name());
+    let request = format!("/sys/{}/{}/thing/ota/firmware/get", world.product_key(), lamp.name());
+    world.engine().set_message_bytes_max(10);
+    for (topic, words) in [(block, words), (request, r#"{"id":"1","params":{}}"#.to_owned())] {
+        let ask = Call::new("POST", format!("/internal/device-messages?topic={topic}")).bytes(words);
+        assert_eq!(world.send_once(&ask).problem(), "503 broker.unreachable", "{topic}");
+    }
+}
+
+#[test]
 fn a_block_that_the_broker_did_not_take_is_asked_for_again() {
     let (world, _, lamp, stream) = told();
     let words = format!(

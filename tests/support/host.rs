@@ -39,6 +39,11 @@ const ENGINE: &str = "OVERAIR_ENGINE";
 /// The manifest of the service.
 const SERVICE: &str = "spin.toml";
 
+/// Whether the service runs on Spin itself, with the embedded host beside it as broker and clock.
+pub fn is_spin() -> bool {
+    std::env::var(ENGINE).is_ok_and(|engine| engine == "spin")
+}
+
 /// A host that runs until this is dropped. Its data stay for a restart, and go with it at last.
 pub struct HostProcess {
     program: &'static str,

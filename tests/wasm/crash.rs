@@ -81,14 +81,16 @@ async fn a_batch_survives_the_death_of_the_process() {
     let batch = operator.until(&batch_path, |batch| batch["status"] == "completed").await;
     assert!(!fleet.is_finished(), "the devices are gone");
     fleet.abort();
+    let tasks = operator.list(&format!("{batch_path}/tasks")).await;
     assert_eq!(
         batch["counts"],
         json!({
             "total": DEVICES, "unconfirmed": 0, "queued": 0, "notified": 0, "in_progress": 0,
             "succeeded": DEVICES, "failed": 0, "canceled": 0,
-        })
+        }),
+        "{:#?}",
+        tasks.iter().filter(|task| task["status"] != "succeeded").collect::<Vec<_>>()
     );
-    let tasks = operator.list(&format!("{batch_path}/tasks")).await;
     let mut of: Vec<String> = tasks.iter().map(|task| text(task, "device_name")).collect();
     of.sort();
     assert_eq!(of, names, "each device has one task");

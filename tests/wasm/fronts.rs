@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use ota_tests::host::workspace;
+use ota_tests::host::{is_spin, workspace};
 use rumqttc::QoS;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -155,7 +155,7 @@ async fn a_device_is_upgraded_over_mosquitto_and_uses_no_topic_but_its_own() {
         eprintln!("skipped: there is no mosquitto");
         return;
     }
-    if std::env::var("OVERAIR_ENGINE").is_ok_and(|engine| engine == "spin") {
+    if is_spin() {
         eprintln!("skipped: beside Spin the broker is the embedded host's");
         return;
     }

@@ -12,6 +12,10 @@ use crate::{build, check, debian, npm};
 /// Tells the tests which engine; `tests/support/host.rs` reads it.
 const VARIABLE: &str = "OVERAIR_ENGINE";
 
+/// Programs that tests need, and Debian's packages that have them.
+const REDIS: (&str, &str) = ("redis-server", "redis-server");
+const NGINX: (&str, &str) = ("nginx", "nginx-light");
+
 /// What runs the functions, and what they keep everything in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
@@ -32,7 +36,7 @@ pub(crate) fn test(workspace: &Workspace, engine: Engine, arguments: &[String]) 
             if !step::is_there(Command::new("spin").arg("--version")) {
                 bail!("there is no `spin` on the path, so nothing was tested");
             }
-            install_redis().context("no Redis to test on")?;
+            debian::install([REDIS, NGINX]).context("no Redis or no front to test with")?;
         }
     }
     let mut steps = Steps::default();
@@ -64,5 +68,5 @@ pub(crate) fn test(workspace: &Workspace, engine: Engine, arguments: &[String]) 
 
 /// Installs Debian's Redis server, unless there is one.
 pub(crate) fn install_redis() -> anyhow::Result<()> {
-    debian::install([("redis-server", "redis-server")])
+    debian::install([REDIS])
 }

@@ -218,6 +218,9 @@ pub const MQTT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of one block of such a file. Ours: with its JSON it stays far below the 256 KB of an MQTT message (vendor's
 /// limits page), and shipped devices ask for 5 to 10 KiB.
 pub const BLOCK_BYTES_MAX: u64 = 128 * 1024;
+/// Bytes of a block that is sent when a longer one did not get through. Ours: Spin's MQTT client sends no message of more
+/// than 10 KiB.
+pub const SHORT_BLOCK_BYTES: usize = 8 * 1024;
 /// Characters of a `fileToken` that is echoed (device SDK's buffer: 128 bytes).
 pub const FILE_TOKEN_LEN_MAX: usize = 127;
 

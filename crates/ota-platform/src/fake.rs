@@ -56,6 +56,7 @@ struct Inner {
     posted: RefCell<Vec<Posted>>,
     server: RefCell<Option<Server>>,
     broker_down: Cell<bool>,
+    message_bytes_max: Cell<usize>,
     log: RefCell<Vec<String>>,
 }
 
@@ -90,6 +91,7 @@ impl FakePlatform {
             posted: RefCell::default(),
             server: RefCell::default(),
             broker_down: Cell::new(false),
+            message_bytes_max: Cell::new(usize::MAX),
             log: RefCell::default(),
         }))
     }
@@ -127,6 +129,11 @@ impl FakePlatform {
         self.0.broker_down.set(down);
     }
 
+    /// Lets the broker break the connection on a message whose payload is longer.
+    pub fn set_message_bytes_max(&self, bytes: usize) {
+        self.0.message_bytes_max.set(bytes);
+    }
+
     /// Returns the log's lines so far.
     pub fn log_lines(&self) -> Vec<String> {
         self.0.log.borrow().clone()
@@ -161,8 +168,10 @@ impl Platform for FakePlatform {
             return Err(PlatformError::Broker("down on purpose".into()));
         }
         let in_time = Message::in_time(messages, self.now());
-        self.0.published.borrow_mut().extend_from_slice(in_time);
-        Ok(in_time.len())
+        let short = |message: &&Message| message.payload.len() <= self.0.message_bytes_max.get();
+        let taken = in_time.iter().take_while(short).count();
+        self.0.published.borrow_mut().extend_from_slice(&in_time[..taken]);
+        Ok(taken)
     }
 
     async fn fetch(

@@ -13,6 +13,7 @@ pub mod nudge;
 pub mod serve;
 #[cfg(all(feature = "spin", target_arch = "wasm32"))]
 pub mod spin;
+pub mod tell;
 pub mod traced;
 #[cfg(all(any(feature = "spin", feature = "wasmcloud"), target_arch = "wasm32"))]
 mod wasi;

@@ -10,7 +10,8 @@ use ota_core::error::{Faults, ValueError};
 use ota_core::ids::{DeviceName, DeviceRef, ProductKey};
 use ota_core::limits;
 use ota_http::{Problem, Request, Response, json, page, respond};
-use ota_platform::{Broker, Message, Platform};
+use ota_platform::tell::tell;
+use ota_platform::{Message, Platform};
 use ota_store::{devices, topology};
 use serde::Serialize;
 
@@ -153,9 +154,5 @@ async fn detach<P: Platform>(platform: &P, gone: &[(&DeviceRef, &[DeviceRef])]) 
             Message::new(attachment_topic(gateway), render_attachment(Verb::Logout, devices).into_bytes())
         })
         .collect();
-    let broker = ota_http::variable(Broker::from_variables(platform).await)?;
-    platform.publish(&broker, &messages).await.map(|_| ()).map_err(|error| {
-        let problem = Problem::new("broker.unreachable", "the broker cannot be reached; try again");
-        Problem { log: Some(error.to_string()), ..problem }
-    })
+    tell(platform, &messages).await
 }

@@ -9,14 +9,14 @@ use ota_core::device::block::{BlockRefusal, BlockRequest, render_block, render_r
 use ota_core::device::push::Topics;
 use ota_core::error::Coded;
 use ota_core::ids::DeviceRef;
+use ota_core::limits;
 use ota_core::task::TaskStatus;
 use ota_http::Problem;
 use ota_platform::line::Line;
-use ota_platform::{Broker, Message, Platform};
+use ota_platform::tell::tell;
+use ota_platform::{Message, Platform};
 use ota_store::packages::StoredPackage;
 use ota_store::{batches, devices, packages};
-
-use crate::request::unreachable;
 
 /// Answers the device with the block, or with why it gets none.
 pub(crate) async fn answer<P: Platform>(
@@ -24,23 +24,24 @@ pub(crate) async fn answer<P: Platform>(
     device: &DeviceRef,
     request: &BlockRequest,
 ) -> Result<(), Problem> {
-    let payload = match find(platform, device, request).await? {
-        None => refused(platform, device, request, BlockRefusal::Stream),
-        Some(stored) => match request.range(stored.package.size) {
-            Err(refusal) => refused(platform, device, request, refusal),
-            Ok(range) => {
-                let (offset, size) = (range.start, stored.package.size);
-                let file =
-                    File::open(platform, stored.blob).await?.ok_or_else(|| Problem::not_found("file"))?;
-                let bytes = file.read(range).await?;
-                render_block(request, size, offset, &bytes)
-            }
-        },
+    let reply = |payload| [Message::new(Topics::block_reply(device), payload)];
+    let refuse = |refusal| reply(refused(platform, device, request, refusal));
+    let Some(stored) = find(platform, device, request).await? else {
+        return tell(platform, &refuse(BlockRefusal::Stream)).await;
     };
-    let broker = ota_http::variable(Broker::from_variables(platform).await)?;
-    let message = Message::new(Topics::block_reply(device), payload);
-    platform.publish(&broker, &[message]).await.map_err(unreachable)?;
-    Ok(())
+    let (offset, range) = match request.range(stored.package.size) {
+        Ok(range) => (range.start, range),
+        Err(refusal) => return tell(platform, &refuse(refusal)).await,
+    };
+    let file = File::open(platform, stored.blob).await?.ok_or_else(|| Problem::not_found("file"))?;
+    let bytes = file.read(range).await?;
+    let block = |bytes: &[u8]| reply(render_block(request, stored.package.size, offset, bytes));
+    let told = tell(platform, &block(&bytes)).await;
+    match bytes.get(..limits::SHORT_BLOCK_BYTES) {
+        // Not every engine and broker carries a message of any length. A device that gets less asks for the rest.
+        Some(short) if told.is_err() => tell(platform, &block(short)).await,
+        _ => told,
+    }
 }
 
 /// Returns the package whose stream is asked for, if it is that of the upgrade which this very device was told of and

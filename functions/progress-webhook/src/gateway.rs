@@ -11,7 +11,8 @@ use ota_core::error::Coded;
 use ota_core::ids::DeviceRef;
 use ota_http::Problem;
 use ota_platform::line::Line;
-use ota_platform::{Broker, Message, Platform, PlatformError};
+use ota_platform::tell::tell;
+use ota_platform::{Message, Platform};
 use ota_store::{devices, topology};
 
 /// Answers one message of a gateway. One on a topic that nobody listens to is dropped.
@@ -45,9 +46,7 @@ async fn answer<P: Platform>(platform: &P, request: &GatewayRequest) -> Result<(
     }
     let payload = render_reply(request, refusal, &devices).into_bytes();
     messages.push(Message::new(reply_topic(request), payload));
-    let broker = ota_http::variable(Broker::from_variables(platform).await)?;
-    platform.publish(&broker, &messages).await.map_err(unreachable)?;
-    Ok(())
+    tell(platform, &messages).await
 }
 
 /// Returns all devices if none is refused, else the first refusal and the devices that are.
@@ -76,10 +75,4 @@ async fn decide<P: Platform>(
         None => members.iter().map(|member| member.device.clone()).collect(),
     };
     Ok((refusal, devices))
-}
-
-/// The message is asked for again: the gateway waits for its answer.
-fn unreachable(error: PlatformError) -> Problem {
-    let problem = Problem::new("broker.unreachable", "the broker cannot be reached; try again");
-    Problem { log: Some(error.to_string()), ..problem }
 }

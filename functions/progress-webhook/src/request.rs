@@ -7,7 +7,8 @@ use ota_core::task::{TaskEvent, TaskStatus};
 use ota_http::{Problem, signing};
 use ota_platform::line::Line;
 use ota_platform::notice::Notice;
-use ota_platform::{Broker, Message, Platform, PlatformError};
+use ota_platform::tell::tell;
+use ota_platform::{Message, Platform};
 use ota_store::{batches, devices, packages};
 
 /// Answers the device with its task, which counts as having told it (T6), or with the word that there is nothing to do.
@@ -35,16 +36,7 @@ pub(crate) async fn answer<P: Platform>(
         ReplyChannel::GetReply => Topics::get_reply(device),
         ReplyChannel::Upgrade => Topics::upgrade(device),
     };
-    let message = Message::new(topic, payload.into_bytes());
-    let broker = ota_http::variable(Broker::from_variables(platform).await)?;
-    platform.publish(&broker, &[message]).await.map_err(unreachable)?;
-    Ok(())
-}
-
-/// The message is asked for again: the device waits for its answer.
-pub(crate) fn unreachable(error: PlatformError) -> Problem {
-    let problem = Problem::new("broker.unreachable", "the broker cannot be reached; try again");
-    Problem { log: Some(error.to_string()), ..problem }
+    tell(platform, &[Message::new(topic, payload.into_bytes())]).await
 }
 
 /// Notes that the device is being told, and returns its batch; `None` if there is nothing for it in this module.
