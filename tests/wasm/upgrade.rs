@@ -3,18 +3,20 @@
 use std::net::SocketAddr;
 
 use ota_tests::host::is_spin;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::device::{Identity, first_hit};
 use crate::fronts::Nginx;
 use crate::operator::{firmware, text};
 use crate::raw::get_as_c_sdk;
-use crate::service::Service;
+use crate::service::{LOOK_EVERY, Service};
 
 const SIZE: usize = 300_000;
 /// Where the device loses its download.
 const CUT_AT: usize = 123_456;
+/// Devices that say much at once.
+const ORDERLY_DEVICES: usize = 40;
 
 #[tokio::test]
 async fn a_device_that_speaks_like_the_c_sdk_is_pushed_downloads_and_proves_the_package() {
@@ -26,6 +28,49 @@ async fn a_device_that_speaks_like_the_c_sdk_is_pushed_downloads_and_proves_the_
     } else {
         upgrade_as_c_sdk(&service, service.host.http()).await;
     }
+}
+
+/// A report of the old version fails a task that is in progress (T12): one that was said before the device began, and is
+/// heard after, would fail it for nothing.
+#[tokio::test]
+async fn what_a_device_says_on_several_topics_is_heard_in_order() {
+    let service = Service::start();
+    let operator = service.operator();
+    let product_key = operator.product("smart-lamp").await;
+    let names: Vec<String> = (1..=ORDERLY_DEVICES).map(|n| format!("lamp-{n:04}")).collect();
+    let secrets = operator.devices(&product_key, &names).await;
+    let mut devices = Vec::new();
+    for (name, secret) in names.iter().cloned().zip(secrets) {
+        let identity = Identity { product_key: product_key.clone(), name, secret };
+        let mut device = identity.connect(service.host.mqtt(), 1).await;
+        device.inform("1.0.0").await;
+        devices.push(device);
+    }
+    let path = format!("/v1/products/{product_key}/devices");
+    let has_said = |device: &Value| device["versions"][0]["version"] == "1.0.0";
+    while !operator.list(&path).await.iter().all(has_said) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let package_id = operator.trusted_package(&product_key, "lamp-1_1_0", "1.1.0", firmware(SIZE, 7)).await;
+    let body =
+        json!({ "package_id": package_id, "target": { "selection": "all" }, "push_per_minute_max": 1000 });
+    let batch = operator.post("/v1/batches", &body).await.expect(201);
+
+    for device in &mut devices {
+        device.push().await;
+    }
+    for device in &mut devices {
+        for _ in 0..3 {
+            device.inform("1.0.0").await;
+        }
+        for step in [0, 50, 100] {
+            device.progress(step).await;
+        }
+        device.inform("1.1.0").await;
+    }
+    let path = format!("/v1/batches/{}", text(&batch, "batch_id"));
+    let ended = operator.until(&path, |batch| batch["status"] == "completed").await;
+    assert_eq!(ended["counts"]["succeeded"], ORDERLY_DEVICES, "{ended:#}");
 }
 
 /// Upgrades a device by a trial, that downloads from `front`.

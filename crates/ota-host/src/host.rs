@@ -21,7 +21,7 @@ use crate::keyvalue::{KeyValueMode, KeyValueStore};
 use crate::manifest::Manifest;
 use crate::metrics::Metrics;
 use crate::mqtt::random_client_id;
-use crate::mqtt_trigger::{self, MqttKind, Subscription};
+use crate::mqtt_trigger::{self, Filter, MqttKind, Subscription};
 use crate::outbound_http::OutboundHttp;
 use crate::routes::Route;
 use crate::trigger::{Handler, stopped};
@@ -341,18 +341,23 @@ impl RunningHost {
         connection: Option<&Connection>,
     ) -> anyhow::Result<()> {
         let Some(connection) = connection else { return Ok(()) };
-        let mut waiting = Vec::new();
+        let mut filters: BTreeMap<&str, Vec<Filter>> = BTreeMap::new();
         for trigger in &manifest.mqtt_triggers {
-            let (pre, context) = find(components, &trigger.component)?;
+            let qos = match trigger.qos {
+                0 => QoS::AtMostOnce,
+                1 => QoS::AtLeastOnce,
+                _ => QoS::ExactlyOnce,
+            };
+            let filter = Filter { topic: world.fill(&trigger.topic)?, qos };
+            filters.entry(&trigger.component).or_default().push(filter);
+        }
+        let mut waiting = Vec::new();
+        for (component, filters) in filters {
+            let (pre, context) = find(components, component)?;
             let Connection { address, username, password, keep_alive } = connection;
             let subscription = Subscription {
                 options: address.options(&random_client_id(), username, password, *keep_alive),
-                topic: world.fill(&trigger.topic)?,
-                qos: match trigger.qos {
-                    0 => QoS::AtMostOnce,
-                    1 => QoS::AtLeastOnce,
-                    _ => QoS::ExactlyOnce,
-                },
+                filters,
                 handler: Arc::new(Handler::<MqttKind>::new(pre.clone(), context.clone())?),
             };
             let (subscribed, wait) = oneshot::channel();

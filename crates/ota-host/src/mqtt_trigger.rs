@@ -1,7 +1,9 @@
 //! MQTT messages as a trigger.
 //!
 //! Unlike Spin's, this trigger acknowledges a message after it was handled, connects again for as long as it takes,
-//! and handles several messages at once, those of one topic in order.
+//! and handles several messages at once, those of one sender in order. The triggers of a component share a connection,
+//! on which the broker keeps to that order; whose topics fill the wildcards of the triggers alike is one sender. What a
+//! device says on one topic would otherwise overtake what it said before on another.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -9,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeReasonCode,
+    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeFilter,
+    SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -22,8 +25,8 @@ use crate::mqtt::network_options;
 use crate::state::GuestState;
 use crate::trigger::{Failure, Handler, Kind, SHUTDOWN_TIMEOUT, stopped};
 
-/// Messages of one trigger in work at once.
-const WORKERS: usize = 8;
+/// Messages of one component in work at once.
+const WORKERS: usize = 16;
 
 /// Messages that wait for a worker. A broker holds back what is not acknowledged long before this; only messages
 /// without acknowledgement (QoS 0) can fill it.
@@ -71,12 +74,43 @@ impl Kind for MqttKind {
     }
 }
 
-/// One `[[trigger.mqtt]]`.
+/// The `[[trigger.mqtt]]` of one component.
 pub(crate) struct Subscription {
     pub(crate) options: MqttOptions,
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) handler: Arc<Handler<MqttKind>>,
+}
+
+/// The topics of one `[[trigger.mqtt]]`.
+pub(crate) struct Filter {
+    /// With wildcards, and `$share/group/` before it where several hosts share the messages.
     pub(crate) topic: String,
     pub(crate) qos: QoS,
-    pub(crate) handler: Arc<Handler<MqttKind>>,
+}
+
+impl Filter {
+    /// Returns what a topic has in the places of this filter's wildcards, if it fits.
+    fn wildcards<'a>(&self, topic: &'a str) -> Option<Vec<&'a str>> {
+        let filter = match self.topic.strip_prefix("$share/") {
+            Some(shared) => shared.split_once('/')?.1,
+            None => &self.topic,
+        };
+        let mut levels = topic.split('/');
+        let mut wild = Vec::new();
+        for wanted in filter.split('/') {
+            if wanted == "#" {
+                wild.extend(levels);
+                return Some(wild);
+            }
+            let level = levels.next()?;
+            match wanted {
+                "+" => wild.push(level),
+                _ if wanted == level => {}
+                _ => return None,
+            }
+        }
+        levels.next().is_none().then_some(wild)
+    }
 }
 
 /// A message in work, and the connection it must be acknowledged on.
@@ -92,7 +126,8 @@ struct Acknowledger {
     connection: AtomicU64,
 }
 
-/// Runs one trigger until the host shuts down. `subscribed` is told when the broker first accepts the subscription.
+/// Runs the triggers of a component until the host shuts down. `subscribed` is told when the broker first has accepted all
+/// subscriptions.
 pub(crate) async fn run(
     mut subscription: Subscription,
     subscribed: oneshot::Sender<()>,
@@ -112,6 +147,7 @@ pub(crate) async fn run(
     }
 
     let mut subscribed = Some(subscribed);
+    let component = subscription.handler.name().to_owned();
     let mut reconnect_after = RECONNECT_AFTER_MIN;
     loop {
         let event = tokio::select! {
@@ -121,14 +157,15 @@ pub(crate) async fn run(
         match event {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
                 acknowledger.connection.fetch_add(1, Ordering::Relaxed);
-                let asked = acknowledger.client.try_subscribe(&subscription.topic, subscription.qos);
-                if let Err(error) = asked {
-                    tracing::error!(topic = subscription.topic, %error, "cannot subscribe");
+                let filters = subscription.filters.iter();
+                let filters = filters.map(|filter| SubscribeFilter::new(filter.topic.clone(), filter.qos));
+                if let Err(error) = acknowledger.client.try_subscribe_many(filters) {
+                    tracing::error!(component, %error, "cannot subscribe");
                 }
             }
             Ok(Event::Incoming(Packet::SubAck(answer))) => {
                 if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    tracing::error!(topic = subscription.topic, "the broker refused the subscription");
+                    tracing::error!(component, "the broker refused a subscription");
                     continue;
                 }
                 reconnect_after = RECONNECT_AFTER_MIN;
@@ -139,11 +176,11 @@ pub(crate) async fn run(
             }
             Ok(Event::Incoming(Packet::Publish(publish))) => {
                 let connection = acknowledger.connection.load(Ordering::Relaxed);
-                hand_over(&queues, Message { publish, connection });
+                hand_over(&queues, &subscription.filters, Message { publish, connection });
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(topic = subscription.topic, %error, "MQTT connection lost; trying again");
+                tracing::warn!(component, %error, "MQTT connection lost; trying again");
                 tokio::select! {
                     () = tokio::time::sleep(reconnect_after) => {}
                     () = stopped(&mut stop) => break,
@@ -171,15 +208,20 @@ async fn finish(mut workers: JoinSet<()>, client: &AsyncClient, events: &mut Eve
     }
 }
 
-/// Gives a message to the worker of its topic.
-fn hand_over(queues: &[mpsc::Sender<Message>], message: Message) {
+/// Gives a message to the worker of its sender.
+fn hand_over(queues: &[mpsc::Sender<Message>], filters: &[Filter], message: Message) {
     let mut hasher = DefaultHasher::new();
-    message.publish.topic.hash(&mut hasher);
+    sender(filters, &message.publish.topic).hash(&mut hasher);
     let worker = usize::try_from(hasher.finish() % WORKERS as u64).unwrap_or_default();
     if let Err(error) = queues[worker].try_send(message) {
         let topic = error.into_inner().publish.topic;
         tracing::error!(topic, "MQTT message dropped: {WAITING_PER_WORKER_MAX} wait before it");
     }
+}
+
+/// Returns what tells the sender of a message from others.
+fn sender<'a>(filters: &[Filter], topic: &'a str) -> Vec<&'a str> {
+    filters.iter().find_map(|filter| filter.wildcards(topic)).unwrap_or_else(|| vec![topic])
 }
 
 async fn work(
@@ -222,6 +264,37 @@ async fn handle(handler: &Handler<MqttKind>, publish: &Publish) {
                 );
                 return;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filters(topics: &[&str]) -> Vec<Filter> {
+        topics.iter().map(|topic| Filter { topic: (*topic).to_owned(), qos: QoS::AtLeastOnce }).collect()
+    }
+
+    #[test]
+    fn whose_topics_fill_the_wildcards_alike_is_one_sender() {
+        let filters = filters(&[
+            "$share/overair//ota/device/inform/+/+",
+            "$share/overair//ota/device/progress/+/+",
+            "/sys/+/+/thing/ota/firmware/get",
+            "/log/#",
+        ]);
+        for topic in [
+            "/ota/device/inform/pk/lamp",
+            "/ota/device/progress/pk/lamp",
+            "/sys/pk/lamp/thing/ota/firmware/get",
+        ] {
+            assert_eq!(sender(&filters, topic), ["pk", "lamp"], "{topic}");
+        }
+        assert_eq!(sender(&filters, "/ota/device/inform/pk/other"), ["pk", "other"]);
+        assert_eq!(sender(&filters, "/log/a/b"), ["a", "b"]);
+        for topic in ["/ota/device/inform/pk", "/ota/device/inform/pk/lamp/more", "/other/pk/lamp"] {
+            assert_eq!(sender(&filters, topic), [topic], "a topic that fits no filter is its own sender");
         }
     }
 }
