@@ -17,7 +17,7 @@ use tokio::task::LocalSet;
 
 use crate::device::{Device, DeviceState};
 use crate::observer::Observer;
-use crate::{Answer, Call, call, seconds};
+use crate::{Answer, Call, seconds};
 
 /// When every story begins.
 pub const START_MS: u64 = 1_700_000_000_000;
