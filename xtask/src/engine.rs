@@ -58,7 +58,10 @@ pub(crate) fn test(workspace: &Workspace, engine: Engine, arguments: &[String]) 
     }
     steps.take(&format!("tests on {}", name.get_name()), || match engine {
         // What is about the host itself, its log, its memory and its death, is not about Spin.
-        Engine::Spin => run(&["--test", "wasm"], &["story::", "upgrade::", "kinds::", "cloud::", "access::"]),
+        Engine::Spin => run(
+            &["--test", "wasm"],
+            &["--skip", "wasmcloud", "story::", "upgrade::", "kinds::", "cloud::", "access::"],
+        ),
         // The gateway runs on an engine of its own, and instructions are counted on the host as it is.
         _ => run(&["--test", "wasm"], &["--skip", "wasmcloud", "--skip", "instructions"]),
     })?;
