@@ -12,7 +12,6 @@ mod clients;
 mod device;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -58,17 +57,8 @@ struct Arguments {
     client: client::Arguments,
 }
 
-fn main() -> ExitCode {
-    match start(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn start(arguments: &Arguments) -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let arguments = &Arguments::parse();
     let files = bench_support::raise_open_files()?;
     if let Some(data) = &arguments.host {
         return child::run(data, &[]);

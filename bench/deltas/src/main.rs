@@ -6,7 +6,6 @@ mod images;
 mod way;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
@@ -28,17 +27,8 @@ struct Arguments {
     make: Vec<String>,
 }
 
-fn main() -> ExitCode {
-    match start(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn start(arguments: &Arguments) -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let arguments = &Arguments::parse();
     if let [slice, from, to, delta] = arguments.make.as_slice() {
         return way::make_ours(slice.parse()?, from.as_ref(), to.as_ref(), delta.as_ref());
     }

@@ -11,7 +11,6 @@ mod fleet;
 mod load;
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -50,17 +49,8 @@ struct Arguments {
     host: Option<std::path::PathBuf>,
 }
 
-fn main() -> ExitCode {
-    match start(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn start(arguments: &Arguments) -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let arguments = &Arguments::parse();
     if let Some(data) = &arguments.host {
         return child::run(data, &[(NOOP, "noop")]);
     }

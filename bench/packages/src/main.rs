@@ -14,7 +14,6 @@ mod nginx;
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
@@ -48,17 +47,8 @@ struct Arguments {
     host: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
-    match start(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn start(arguments: &Arguments) -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let arguments = &Arguments::parse();
     match &arguments.host {
         Some(data) => child::run(data, &[HASH]),
         None => measure(arguments),

@@ -4,7 +4,6 @@
 //! Prints one `figure: value` line for each figure.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -38,17 +37,8 @@ struct Start {
     second_report: f64,
 }
 
-fn main() -> ExitCode {
-    match start(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn start(arguments: &Arguments) -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let arguments = &Arguments::parse();
     if let Some(data) = &arguments.host {
         return child::run(data, &[]);
     }
