@@ -66,6 +66,25 @@ fn a_failure_is_told_with_its_code_and_a_report_that_changes_nothing_is_not_told
 }
 
 #[test]
+fn a_problem_is_told_under_the_id_in_the_answer() {
+    let world = World::new().product("lamp").devices(1);
+    world.engine().set_broker_down(true);
+    let topic = format!("/sys/{}/lamp-1/thing/ota/firmware/get", world.product_key());
+    let ask =
+        Call::post(format!("/internal/device-messages?topic={topic}"), &json!({"id": "1", "params": {}}));
+    let before = world.engine().log_lines().len();
+    let answer = world.send_once(&ask);
+    let instance = answer.text_of("instance");
+    let problems = lines(&world, before, "Problem");
+    let expected = [[instance.strip_prefix("urn:uuid:").unwrap(), "broker.unreachable"]];
+    assert_eq!(values(&problems, &["request", "code"]), expected);
+    // A caller's mistake is nothing that the log needs to tell.
+    let before = world.engine().log_lines().len();
+    world.send_once(&Call::get("/v1/packages/nonsense")).expect(404);
+    assert_eq!(world.engine().log_lines().len(), before);
+}
+
+#[test]
 fn a_push_tells_why_it_was_due_now() {
     let world = World::new().product("lamp").devices(3);
     let causes = |before: usize| -> Vec<String> {

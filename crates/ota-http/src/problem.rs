@@ -149,13 +149,15 @@ impl Problem {
         }
     }
 
+    /// Returns what the log is to tell of the problem: what only the log is told, or that the service failed.
+    pub fn reason(&self) -> Option<&str> {
+        self.log.as_deref().or_else(|| self.status().is_server_error().then_some(self.detail.as_str()))
+    }
+
     /// Renders the problem. `instance` is the random id under which the log tells of this occurrence.
     pub fn into_response(self, instance: [u8; 16]) -> Response {
         let status = self.status();
         let instance = format!("urn:uuid:{}", uuid_text(instance));
-        if let Some(log) = self.log.as_deref().or(status.is_server_error().then_some(self.detail.as_str())) {
-            eprintln!("{instance} {}: {log}", self.code);
-        }
         let faults = &self.faults.0;
         let errors =
             faults.iter().map(|f| WireFault { pointer: &f.pointer, code: f.code, detail: &f.detail });

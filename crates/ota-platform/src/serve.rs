@@ -43,10 +43,10 @@ where
     let id = passed.as_ref().map_or_else(|| platform.random(), |passed| passed.request);
     let (mut request, entry) = match admit(platform, request, passed, id).await {
         Ok(admitted) => admitted,
-        Err(problem) => return problem.into_response(id),
+        Err(problem) => return refuse(platform, problem, id),
     };
     let engine = Audited::new(platform, entry, request.about.clone());
-    let answer = route(&engine, &mut request).await.unwrap_or_else(|problem| problem.into_response(id));
+    let answer = route(&engine, &mut request).await.unwrap_or_else(|problem| refuse(platform, problem, id));
     if let Err(error) = engine.end(answer.status().as_u16()).await {
         // The change is listed, and whoever asked for it must be told of it.
         let line = Line::of("AuditLog").with("outcome", "a change stays open");
@@ -146,5 +146,14 @@ async fn answer<P: Platform>(
     platform: &P,
     outcome: impl Future<Output = Result<Response, Problem>>,
 ) -> Response {
-    outcome.await.unwrap_or_else(|problem| problem.into_response(platform.random()))
+    outcome.await.unwrap_or_else(|problem| refuse(platform, problem, platform.random()))
+}
+
+/// Answers with a problem, and tells the log why, under the same id.
+pub fn refuse<P: Platform>(platform: &P, problem: Problem, id: [u8; 16]) -> Response {
+    if let Some(reason) = problem.reason() {
+        let line = Line::of("Problem").with("request", uuid_text(id)).with("code", problem.code);
+        line.with("error", reason).write(platform);
+    }
+    problem.into_response(id)
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use ota_http::{Problem, Request, Response, respond};
 use ota_platform::Platform;
+use ota_platform::serve::refuse;
 
 use crate::files::{File, OPENAPI, PAGE, REFERENCE, VERSION};
 
@@ -24,7 +25,7 @@ where
     P: Platform,
     B: http_body::Body<Data = Bytes> + Unpin,
 {
-    answer(request).unwrap_or_else(|problem| problem.into_response(platform.random()))
+    answer(request).unwrap_or_else(|problem| refuse(platform, problem, platform.random()))
 }
 
 fn answer<B>(request: http::Request<B>) -> Result<Response, Problem> {

@@ -2,13 +2,14 @@
 
 use ota_http::{Body, Problem, Response};
 use ota_platform::Platform;
+use ota_platform::serve::refuse;
 
 use crate::routes::{self, Function};
 
 /// Answers a request.
 pub async fn handle<P: Platform>(platform: &P, request: http::Request<Body>) -> Response {
     let Some(function) = routes::find(request.uri().path()) else {
-        return Problem::no_route().into_response(platform.random());
+        return refuse(platform, Problem::no_route(), platform.random());
     };
     match function {
         Function::Access => access::handle(platform, request).await,

@@ -76,7 +76,7 @@ where
         }
         Wanted::Outside => {
             let problem = Problem::new("download.range", format!("the file has {size} bytes"));
-            let mut refused = problem.into_response(platform.random());
+            let mut refused = serve::refuse(platform, problem, platform.random());
             insert(refused.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{size}"));
             return Ok(refused);
         }
