@@ -80,7 +80,7 @@ fn a_problem_is_told_under_the_id_in_the_answer() {
     assert_eq!(values(&problems, &["request", "code"]), expected);
     // A caller's mistake is nothing that the log needs to tell.
     let before = world.engine().log_lines().len();
-    world.send_once(&Call::get("/v1/packages/nonsense")).expect(404);
+    let _absent = world.send_once(&Call::get("/v1/packages/nonsense")).expect(404);
     assert_eq!(world.engine().log_lines().len(), before);
 }
 
