@@ -23,7 +23,7 @@ pub(crate) enum Engine {
     /// In the host, behind the guest's adapter.
     Embedded(Box<Embedded>),
     /// In what stands in for a host of wasmCloud, behind the adapter for wasmCloud.
-    Wasmcloud(Wasmcloud),
+    Wasmcloud(Box<Wasmcloud>),
     /// In the Spin that is on the path.
     Spin(Box<Spin>),
 }
@@ -81,7 +81,7 @@ impl Engine {
         // So many microseconds as a store on the same network takes, so that rivals come in between.
         let arguments = ["--no-broker", "--store-latency-us", "500"].map(str::to_owned);
         let host = HostProcess::start_wasmcloud("wasmcloud_probe", arguments);
-        Self::Wasmcloud(Wasmcloud { caller: Caller::of(host.http()), _host: host })
+        Self::Wasmcloud(Box::new(Wasmcloud { caller: Caller::of(host.http()), _host: host }))
     }
 
     pub(crate) fn redis() -> Self {

@@ -77,8 +77,8 @@ impl History {
     }
 
     /// Checks for an order in which everything fits.
-    fn is_linearizable(self) -> bool {
-        let moments = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fn is_linearizable(&self) -> bool {
+        let moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tester = LinearizabilityTester::new(Cell(None));
         for (at, moment) in moments.iter().enumerate() {
             let noted = match moment {

@@ -226,7 +226,7 @@ pub(crate) async fn counters_add_up_and_no_sum_is_told_twice(engine: &Engine) {
 pub(crate) async fn reads_that_are_under_way_together_each_find_their_own(engine: &Engine) {
     let keys: Vec<String> = (0..64).map(|n| format!("together/{n}")).collect();
     // Every third is absent.
-    let value = |n: usize| (n % 3 != 0).then(|| format!("value {n}").into_bytes());
+    let value = |n: usize| (!n.is_multiple_of(3)).then(|| format!("value {n}").into_bytes());
     let writes = keys.iter().enumerate().filter_map(|(n, key)| Some(set(key, &value(n)?)));
     engine.carry_out(writes.collect()).await;
     let expected: Vec<Option<String>> = (0..keys.len()).map(|n| value(n).map(hex::encode)).collect();

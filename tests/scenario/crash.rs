@@ -249,7 +249,7 @@ fn now_and_then(every: u64, seed: u64) -> impl Fn(u64) -> bool + 'static {
         let mut z = (seed << 32 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % every == 0
+        (z ^ (z >> 31)).is_multiple_of(every)
     }
 }
 

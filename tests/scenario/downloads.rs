@@ -162,11 +162,8 @@ fn r160_an_altered_url_is_refused() {
     let other = world.package("2.0").id;
     let id = url.split("/d/").nth(1).unwrap().split('?').next().unwrap().to_owned();
     let (head, signature) = url.split_at(url.len() - 4);
-    let flipped = if signature.starts_with('0') {
-        format!("1{}", &signature[1..])
-    } else {
-        format!("0{}", &signature[1..])
-    };
+    let (first, rest) = signature.split_at(1);
+    let flipped = format!("{}{rest}", if first == "0" { "1" } else { "0" });
     for altered in [
         url.replace(&id, &other),
         url.replace("?e=", "?e=f"),

@@ -73,7 +73,7 @@ impl Server {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if !path.extension().is_some_and(|kind| kind == "json") {
+                } else if path.extension().is_none_or(|kind| kind != "json") {
                     found.push(path);
                 }
             }

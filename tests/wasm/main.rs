@@ -3,6 +3,8 @@
 //! Each test starts the host's program with secrets and data of its own, on free ports, and talks to it over sockets as
 //! operators and devices do. Rules have their tests elsewhere, where they are quicker to ask.
 
+#![allow(clippy::unwrap_used, reason = "also what tests share may end a test")]
+
 mod access;
 mod bucket;
 mod clients;

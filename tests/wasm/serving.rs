@@ -67,7 +67,10 @@ pub(crate) async fn ask_every_function(service: &Service) {
     assert_eq!(package["verification"]["status"], "unverified");
     assert_eq!((&package["module"], &package["digest"]), (&json!("mcu"), &upload["md5"]));
     let package_id = text(&package, "package_id");
-    assert_eq!(operator.list(&format!("/v1/packages?product_key={key}")).await, [package.clone()]);
+    assert_eq!(
+        operator.list(&format!("/v1/packages?product_key={key}")).await,
+        std::slice::from_ref(&package)
+    );
     let downloaded = operator.http.get(service.base_url() + &operator.download_path(&package_id).await);
     let downloaded = downloaded.send().await.unwrap();
     assert_eq!((downloaded.status().as_u16(), downloaded.content_length()), (200, Some(70_000)));

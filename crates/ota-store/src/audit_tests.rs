@@ -12,7 +12,7 @@ fn entry(n: u64) -> AuditEntry {
     AuditEntry {
         request,
         at: NOW,
-        actor: if n % 2 == 0 { "even".into() } else { "odd".into() },
+        actor: if n.is_multiple_of(2) { "even".into() } else { "odd".into() },
         token: Some(TokenId([3; 16])),
         role: Role::Operator,
         action: "batch.create".into(),
