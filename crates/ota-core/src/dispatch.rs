@@ -1,6 +1,6 @@
 //! What the clock asks for in one shard of a batch: whom to push to, whom to end.
 //!
-//! [`plan`] looks and decides; it changes nothing. [`ShardPlan::perform`] is the same decision applied to the devices,
+//! [`plan`] looks and decides; it changes nothing. What [`ShardPlan::event_for`] tells of a device is then applied to it,
 //! without any choice left.
 
 use alloc::vec::Vec;

@@ -17,7 +17,7 @@ pub const OPEN_UPLOADS_MAX: usize = 2_000;
 /// How old the listing of a batch may be that is about to be made.
 const RELIST_MS: u64 = 30_000;
 /// How long after it was listed a batch without a record may still be in the making: by a request that found it listed
-/// [`RELIST_MS`] ago, for as long as a request lives.
+/// `RELIST_MS` ago, for as long as a request lives.
 pub const MAKING_MS: u64 = RELIST_MS + claim::GRACE_MS;
 
 /// How often it is noted that the dispatcher has come by: whoever wonders whether it still does can wait so long, and a tick

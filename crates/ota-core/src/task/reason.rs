@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::device::message::DeviceFailure;
 
-/// Why a task failed or was canceled. The text of [`Reason::description`] is the vendor's `TaskDesc`.
+/// Why a task failed or was canceled. The text of [`Reason::desc`] is the vendor's `TaskDesc`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The device began and did not finish in time (T14). Never retried (R126).

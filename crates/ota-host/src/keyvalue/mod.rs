@@ -1,8 +1,8 @@
 //! The key-value store: SQLite in Spin's own table layout, so that either can open a file the other wrote.
 //!
-//! Reads run where they are asked for: what was used last is in memory ([`cache`]), and the rest comes from one of a few reading
+//! Reads run where they are asked for: what was used last is in memory (`cache`), and the rest comes from one of a few reading
 //! connections in some microseconds, less than handing it to another thread takes. Writes go to one writing thread, which commits
-//! what has piled up in one transaction ([`writer`]); an acknowledged write is on disk.
+//! what has piled up in one transaction (`writer`); an acknowledged write is on disk.
 
 mod cache;
 pub(crate) mod guest;
