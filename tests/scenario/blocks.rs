@@ -251,26 +251,28 @@ fn r163_a_block_that_is_too_long_for_the_broker_is_answered_with_a_shorter_one()
 #[test]
 fn an_answer_that_breaks_the_connection_is_asked_for_again() {
     let (world, _, lamp, stream) = told();
-    let words = format!(
-        r#"{{"id":"1","params":{{"fileInfo":{{"streamId":{stream},"fileId":1}},"fileBlock":{{"size":10,"offset":0}}}}}}"#
-    );
-    let block = format!("/sys/{}/{}/thing/file/download", world.product_key(), lamp.name());
-    let request = format!("/sys/{}/{}/thing/ota/firmware/get", world.product_key(), lamp.name());
+    let topic = format!("/sys/{}/{}/thing/ota/firmware/get", world.product_key(), lamp.name());
+    let upgrade =
+        Call::post(format!("/internal/device-messages?topic={topic}"), &json!({"id": "1", "params": {}}));
     world.engine().set_message_bytes_max(10);
-    for (topic, words) in [(block, words), (request, r#"{"id":"1","params":{}}"#.to_owned())] {
-        let ask = Call::new("POST", format!("/internal/device-messages?topic={topic}")).bytes(words);
-        assert_eq!(world.send_once(&ask).problem(), "503 broker.unreachable", "{topic}");
+    for ask in [block_request(&world, &lamp, stream), upgrade] {
+        assert_eq!(world.send_once(&ask).problem(), "503 broker.unreachable", "{ask:?}");
     }
+}
+
+/// The message by which a device asks for the first byte, as the bridge forwards it.
+fn block_request(world: &World, lamp: &Device, stream: u64) -> Call {
+    let words = format!(
+        r#"{{"id":"1","params":{{"fileInfo":{{"streamId":{stream},"fileId":1}},"fileBlock":{{"size":1,"offset":0}}}}}}"#
+    );
+    let topic = format!("/sys/{}/{}/thing/file/download", world.product_key(), lamp.name());
+    Call::new("POST", format!("/internal/device-messages?topic={topic}")).bytes(words)
 }
 
 #[test]
 fn a_block_that_the_broker_did_not_take_is_asked_for_again() {
     let (world, _, lamp, stream) = told();
-    let words = format!(
-        r#"{{"id":"1","params":{{"fileInfo":{{"streamId":{stream},"fileId":1}},"fileBlock":{{"size":1,"offset":0}}}}}}"#
-    );
-    let topic = format!("/sys/{}/{}/thing/file/download", world.product_key(), lamp.name());
-    let ask = Call::new("POST", format!("/internal/device-messages?topic={topic}")).bytes(words);
+    let ask = block_request(&world, &lamp, stream);
     world.engine().set_broker_down(true);
     assert_eq!(world.send_once(&ask).problem(), "503 broker.unreachable");
     world.engine().set_broker_down(false);

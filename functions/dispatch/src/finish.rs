@@ -60,14 +60,7 @@ pub(crate) async fn without_package<P: Platform>(platform: &P, batch: &Batch) ->
     let now = platform.now();
     batches::change(platform.kv(), batch.id, now, |stored| {
         let batch = &mut stored.batch;
-        let all = CancelOptions {
-            scheduled: true,
-            queued: true,
-            notified: true,
-            in_progress: true,
-            unconfirmed: Some(true),
-        };
-        batch.cancel = Some(batch.cancel.unwrap_or_default().with(all, now));
+        batch.cancel = Some(batch.cancel.unwrap_or_default().with(CancelOptions::ALL, now));
         if batch.mode.is_dynamic() && batch.strategy_canceled_at.is_none() {
             batch.strategy_canceled_at = Some(now);
             batch.status = batch.status.after(BatchEvent::StrategyCanceled);

@@ -23,6 +23,10 @@ impl CancelOptions {
     pub const SCHEDULED: Self =
         Self { scheduled: true, queued: false, notified: false, in_progress: false, unconfirmed: None };
 
+    /// Every task that has not ended.
+    pub const ALL: Self =
+        Self { scheduled: true, queued: true, notified: true, in_progress: true, unconfirmed: Some(true) };
+
     /// Tells whether nothing is canceled.
     pub fn is_empty(self) -> bool {
         !(self.scheduled
